@@ -1,0 +1,63 @@
+# Needs Python 3.10 or later, make and a package registry; everything else is set up here.
+PYTHON ?= python3
+DATA ?= ../shared/data
+RUNS ?= runs
+BIN := .venv/bin
+
+.PHONY: demo test test-all check format bench train-compact evaluate-compact sample docs clean
+
+# The base install (no torch) and the plot extra, in an environment of its own.
+.venv-demo/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/pip install --quiet --disable-pip-version-check -e '.[plot]'
+	touch $@
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot,train,dev]'
+	touch $@
+
+demo: .venv-demo/ready
+	@mkdir -p build
+	.venv-demo/bin/emotrace analyze "$$(.venv-demo/bin/emotrace sample)" --granularity frame --plot build/demo.png
+	@echo "The picture is build/demo.png"
+
+test: .venv/ready
+	rm -f .coverage .coverage.*
+	EMOTRACE_TEST_DATA=$(abspath $(DATA)) COVERAGE_PROCESS_START=$(abspath pyproject.toml) \
+	  $(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered
+
+test-all: .venv/ready
+	EMOTRACE_TEST_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/cli_reference.py --check
+
+format: .venv/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: .venv/ready
+	$(BIN)/python scripts/cli_reference.py
+
+bench: .venv/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/run.py --data $(DATA)
+
+# The recipe from the corpora to the packaged model; under two hours on two cores.
+train-compact: .venv/ready
+	$(BIN)/python -m emotrace.training train --data $(DATA) --runs $(RUNS) --out src/emotrace/models/builtin/compact
+
+evaluate-compact: .venv/ready
+	$(BIN)/python -m emotrace.training evaluate --data $(DATA) --runs $(RUNS)
+
+# Makes the shipped sample again; needs espeak-ng.
+sample: .venv/ready
+	$(BIN)/python scripts/make_sample.py
+
+clean:
+	rm -rf .venv .venv-demo build dist .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,19 @@
+"""Audio in: decode anything FFmpeg reads to 16 kHz mono, and measure it."""
+
+from emotrace.audio.decode import Decoder, describe, load, stream
+from emotrace.audio.measures import MeasureMeter, measure
+from emotrace.audio.pieces import Description
+from emotrace.audio.sources import Limits, Source, name_of
+
+__all__ = [
+    "Decoder",
+    "Description",
+    "Limits",
+    "MeasureMeter",
+    "Source",
+    "describe",
+    "load",
+    "measure",
+    "name_of",
+    "stream",
+]

@@ -1,0 +1,226 @@
+"""The work of ``emotrace analyze``: from its options over the library to the writers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from emotrace.audio import describe, stream
+from emotrace.cli import exit_codes
+from emotrace.cli.inputs import Recordings, expand
+from emotrace.cli.messages import tell, unexpected
+from emotrace.cli.printers import Printer, printer_of
+from emotrace.cli.progress import Watch
+from emotrace.cli.request import STDOUT, Request
+from emotrace.errors import (
+    DeviceError,
+    EmotraceError,
+    MissingExtraError,
+    ModelError,
+    OptionError,
+)
+from emotrace.outputs import (
+    CsvTable,
+    check_folder,
+    check_picture,
+    csv_file,
+    save_picture,
+    write_folder,
+)
+from emotrace.outputs.writing import check_file
+from emotrace.recognition import Recognizer
+from emotrace.results import Array, Failure, Recognition, SpeakerReference
+
+_FATAL = (ModelError, DeviceError, OptionError, MissingExtraError)
+"""Errors that every other input would meet, too."""
+
+
+def make_recognizer(request: Request) -> Recognizer:
+    """The recognizer that a request asks for."""
+    return Recognizer(
+        request.model, precision=request.precision, device=request.device, threads=request.threads
+    )
+
+
+class Analysis:
+    """One run over all inputs.
+
+    Args:
+        request: what is asked for.
+
+    Raises:
+        OptionError: an option is out of range.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.options = request.options()
+        self.items = expand(request.inputs)
+        twice = request.out is not None or request.plot is not None
+        self.recordings = Recordings(twice, self.options.limits.max_bytes)
+        self.watch = Watch(len(self.items))
+        self.succeeded = 0
+        self.failures: list[str] = []
+
+    def run(self) -> int:
+        """Do the work.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            EmotraceError: nothing can be done: the model, an option or a place to write to is not usable.
+        """
+        self._check_places()
+        with ExitStack() as stack:
+            stack.callback(self.recordings.close)
+            stack.callback(self.watch.close)
+            printer = printer_of(self.request, several=len(self.items) > 1)
+            table = self._table(stack)
+            for name, result in self._results():
+                when, folder = datetime.now(), None
+                if isinstance(result, Failure):
+                    self._failed(result)
+                else:
+                    folder = self._save(name, result, when)
+                with self.watch.hidden():
+                    self._print(printer, result, folder, when)
+                if table is not None:
+                    table.write(result)
+        if self.failures and len(self.items) > 1:
+            tell(f"{len(self.items) - self.succeeded} of {len(self.items)} inputs gave no result")
+        return exit_codes.of_run(self.succeeded, self.failures)
+
+    # -- before the work ------------------------------------------------------------------------------
+
+    def _check_places(self) -> None:
+        """Find out now, not after hours, what cannot be written."""
+        if self.request.plot is not None:
+            if len(self.items) != 1:
+                raise OptionError(f"--plot draws one recording; {len(self.items)} inputs were given")
+            check_picture(self.request.plot)
+            check_file(self.request.plot)
+        if self.request.out is not None:
+            check_folder(self.request.out)
+
+    def _table(self, stack: ExitStack) -> CsvTable | None:
+        path = self.request.csv
+        if path is None:
+            return None
+        return CsvTable(sys.stdout) if path == STDOUT else stack.enter_context(csv_file(path))
+
+    # -- recognition ----------------------------------------------------------------------------------
+
+    def _results(self) -> Iterator[tuple[str, Recognition | Failure]]:
+        if all(isinstance(item, Failure) for item in self.items):
+            yield from ((item.source, item) for item in self.items if isinstance(item, Failure))
+            return
+        recognizer = make_recognizer(self.request)
+        recognised = self._as_one_speaker(recognizer) if self.request.one_speaker else None
+        reference = self._reference(recognizer)
+        for item in self.items:
+            if isinstance(item, Failure):
+                yield item.source, item
+            elif recognised is not None:
+                self.watch.begin(item, None)
+                yield item, next(recognised)
+            else:
+                self.watch.begin(item, self._seconds(item))
+                yield item, self._recognise(recognizer, item, reference)
+
+    def _reference(self, recognizer: Recognizer) -> SpeakerReference | None:
+        if not self.request.references:
+            return None
+        return recognizer.reference(
+            self.request.references, channel=self.options.channel, limits=self.options.limits
+        )
+
+    def _recognise(
+        self, recognizer: Recognizer, name: str, reference: SpeakerReference | None
+    ) -> Recognition | Failure:
+        try:
+            return recognizer.recognize(
+                self.recordings.open(name),
+                reference=reference,
+                on_progress=self.watch.update if self.watch.enabled else None,
+                **self._given(),
+            )
+        except _FATAL:
+            raise
+        except EmotraceError as problem:
+            return Failure(_source(name), problem.code, str(problem))
+        except Exception as problem:  # a bug must not stop the other inputs
+            if os.environ.get("EMOTRACE_DEBUG"):
+                import traceback
+
+                traceback.print_exc()
+            return Failure(_source(name), "bug", unexpected(problem))
+
+    def _as_one_speaker(self, recognizer: Recognizer) -> Iterator[Recognition | Failure]:
+        names = [item for item in self.items if isinstance(item, str)]
+        for result in recognizer.recognize_many(names, one_speaker=True, **self._given()):
+            if isinstance(result, Failure) and exit_codes.of_error(result.code) == exit_codes.MODEL:
+                raise ModelError(result.reason)
+            yield result
+
+    def _given(self) -> dict[str, Any]:
+        return {name: getattr(self.options, name) for name in type(self.options).model_fields}
+
+    def _seconds(self, name: str) -> float | None:
+        """Length of an input as its header says, if progress wants to know."""
+        if not self.watch.enabled or not Path(name).is_file():
+            return None
+        try:
+            return describe(name).duration
+        except EmotraceError:
+            return None
+
+    # -- results --------------------------------------------------------------------------------------
+
+    def _failed(self, failure: Failure) -> None:
+        self.failures.append(failure.code)
+        named = failure.source in failure.reason or repr(failure.source) in failure.reason
+        with self.watch.hidden():
+            tell(failure.reason if named else f"{failure.source}: {failure.reason}")
+
+    def _save(self, name: str, result: Recognition, when: datetime) -> Path | None:
+        """Write the folder and the picture of a result; what cannot be written is told and counted."""
+        self.succeeded += 1
+        request, folder = self.request, None
+        try:
+            if request.out is not None:
+                folder = write_folder(
+                    request.out,
+                    result,
+                    self._blocks(name),
+                    granularity=request.granularity,
+                    when=when,
+                    embedding=request.embedding,
+                )
+            if request.plot is not None:
+                save_picture(self._blocks(name), result, request.plot)
+        except EmotraceError as problem:
+            self._failed(Failure(result.source, problem.code, str(problem)))
+        return folder
+
+    def _blocks(self, name: str) -> Iterator[Array]:
+        source = self.recordings.open(name)
+        return stream(source, channel=self.options.channel, limits=self.options.limits)
+
+    def _print(
+        self, printer: Printer | None, result: Recognition | Failure, folder: Path | None, when: datetime
+    ) -> None:
+        if folder is not None and not self.request.json:
+            tell(f"written to {str(folder)!r}")
+        if printer is not None:
+            printer.show(result, folder, when)
+        sys.stdout.flush()
+
+
+def _source(name: str) -> str:
+    return "<stdin>" if name == "-" else name

@@ -1,0 +1,36 @@
+"""What is said on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+
+def unexpected(problem: Exception) -> str:
+    """The sentence about an error that nobody foresaw.
+
+    >>> unexpected(KeyError("x"))
+    "unexpected error, a bug of emotrace: KeyError: 'x' (EMOTRACE_DEBUG=1 shows where)"
+    """
+    if isinstance(problem, MemoryError):
+        return "there is not enough memory for this; close other programs or cut the recording"
+    kind, text = type(problem).__name__, str(problem)
+    hint = "" if os.environ.get("EMOTRACE_DEBUG") else " (EMOTRACE_DEBUG=1 shows where)"
+    return f"unexpected error, a bug of emotrace: {kind}: {text}{hint}"
+
+
+def tell(sentence: str) -> None:
+    """One line on standard error."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(f"emotrace: {one_line(sentence)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def one_line(text: str) -> str:
+    r"""The text without line breaks and control characters, which a file name may hold.
+
+    >>> print(one_line("two\nlines\x1b[0m"))
+    two\nlines\x1b[0m
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,93 @@
+"""Progress of long work, on standard error, where a person watches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from emotrace.cli.messages import one_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PATIENCE = 1.0
+"""Seconds of work after which progress is shown."""
+
+
+class Watch:
+    """A bar that appears when the work takes long; never where standard error is no terminal.
+
+    Args:
+        total: how many inputs there are.
+        enabled: None asks whether standard error is a terminal.
+    """
+
+    def __init__(self, total: int, enabled: bool | None = None) -> None:
+        on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self.enabled = on_terminal if enabled is None else enabled
+        self._total = total
+        self._number = 0
+        self._name = ""
+        self._seconds = 0.0
+        self._begin = time.monotonic()
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def begin(self, name: str, seconds: float | None) -> None:
+        """The next input begins.
+
+        Args:
+            name: of it.
+            seconds: its length, if that is known.
+        """
+        self._number += 1
+        self._name, self._seconds = one_line(name)[-50:], seconds or 0.0
+        self.update("", 0.0, 0.0)
+
+    def update(self, _step: str, done: float, _total: float) -> None:
+        """So many seconds of the input are done; fits ``on_progress``."""
+        if not self.enabled or time.monotonic() - self._begin < PATIENCE:
+            return
+        if self._progress is None:
+            self._start()
+        assert self._progress is not None
+        assert self._task is not None
+        number = f"{self._number}/{self._total} " if self._total > 1 else ""
+        total = max(self._seconds, done) if self._seconds else None
+        self._progress.update(self._task, description=number + self._name, completed=done, total=total)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take the bar away while something is printed."""
+        shown = self._progress
+        if shown is not None:
+            shown.stop()
+        try:
+            yield
+        finally:
+            if shown is not None:
+                shown.start()
+
+    def close(self) -> None:
+        """Take the bar away for good."""
+        if self._progress is not None:
+            self._progress.stop()
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stderr),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task = self._progress.add_task("", total=None)
+        self._progress.start()

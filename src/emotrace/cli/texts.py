@@ -1,0 +1,114 @@
+"""The words of the tables for people, in English and Chinese."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from enum import Enum
+
+from emotrace.labels import emotion
+
+
+class Language(str, Enum):
+    """A language of the tables."""
+
+    zh = "zh"
+    en = "en"
+
+
+TEXTS: dict[Language, dict[str, str]] = {
+    Language.en: {
+        "seconds": "{0} s",
+        "level": "level {0} dB",
+        "no level": "digital silence",
+        "clipping": "clipped {0} %",
+        "silence": "silent {0} %",
+        "speech": "speech {0} of {1}",
+        "model": "model {0}",
+        "reference given": "compared with the given clips of the speaker",
+        "reference recording": "compared with the rest of the recording",
+        "reference batch": "compared with all inputs, as one speaker",
+        "shares": "share of the speech",
+        "segments": "segments",
+        "timeline": "over time",
+        "no speech": "no speech",
+        "more": "... {0} more; --granularity segment shows all",
+    },
+    Language.zh: {
+        "seconds": "{0} 秒",
+        "level": "电平 {0} dB",
+        "no level": "数字静音",
+        "clipping": "削波 {0} %",
+        "silence": "静音 {0} %",
+        "speech": "语音 {0} / {1}",
+        "model": "模型 {0}",
+        "reference given": "已与给定的说话人片段比较",
+        "reference recording": "已与本录音的其余部分比较",
+        "reference batch": "已与全部输入比较（同一说话人）",
+        "shares": "语音时间占比",
+        "segments": "语段",
+        "timeline": "随时间变化",
+        "no speech": "无语音",
+        "more": "……另有 {0} 段；用 --granularity segment 显示全部",
+    },
+}
+"""Every text, by language; both have the same keys."""
+
+_WARNINGS: tuple[tuple[str, str], ...] = (
+    (
+        r"only (?P<a>[\d.]+) s long: results under 1 s are unreliable",
+        "时长仅 {a} 秒：不足 1 秒的结果不可靠",
+    ),
+    (r"clipped: (?P<a>[\d.]+%) of the samples are at full scale", "削波：{a} 的采样达到满幅"),
+    (r"DC offset of (?P<a>[+-][\d.]+)", "直流偏移 {a}"),
+    (
+        r"mostly silent: (?P<a>\d+%) of the time is under (?P<b>-?\d+) dB",
+        "大部分为静音：{a} 的时间低于 {b} dB",
+    ),
+    (
+        r"(?P<a>[\d.]+) s of (?P<b>[\d.]+) s are missing: the file is cut off or damaged",
+        "{b} 秒中缺少 {a} 秒：文件被截断或损坏",
+    ),
+    (r"the file is cut off after (?P<a>[\d.]+) s of sound", "文件在 {a} 秒处被截断"),
+    (r"(?P<a>\d+) parts? (?:is|are) damaged and could not be decoded", "有 {a} 处损坏，无法解码"),
+)
+"""The warnings of the library, and how they are said in Chinese; others stay English."""
+
+
+def language_of(environment: Mapping[str, str] = os.environ) -> Language:
+    """The language of the user: Chinese if LC_ALL, LC_MESSAGES or LANG, the first that is set, says so.
+
+    >>> language_of({"LANG": "zh_CN.UTF-8"}).value, language_of({"LC_ALL": "C", "LANG": "zh_CN"}).value
+    ('zh', 'en')
+    """
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    value = next((environment[name] for name in names if environment.get(name)), "")
+    return Language.zh if value.lower().startswith("zh") else Language.en
+
+
+def label_text(label: str, language: Language) -> str:
+    """Name of an emotion.
+
+    >>> label_text("sad", Language.zh)
+    '悲伤'
+    """
+    return emotion(label).zh if language is Language.zh else label
+
+
+def warning_text(warning: str, language: Language) -> str:
+    """A warning of the library in a language.
+
+    >>> warning_text("DC offset of +0.100", Language.zh)
+    '直流偏移 +0.100'
+    """
+    if language is Language.en:
+        return warning
+    return "；".join(_translated(part) for part in warning.split("; "))
+
+
+def _translated(part: str) -> str:
+    for pattern, chinese in _WARNINGS:
+        if match := re.fullmatch(pattern, part):
+            return chinese.format(**match.groupdict())
+    return part

@@ -1,0 +1,64 @@
+"""What is refused before a model sees it: too short, silent, far out of range."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from emotrace.audio.measures import FRAME_SECONDS, SILENCE_DB
+from emotrace.errors import InputError, NoSpeechError
+from emotrace.results import Array
+from emotrace.timing import samples_to_seconds, seconds_to_samples
+
+LOUDEST = 1e6
+"""Samples beyond this are no sound in any scale; their squares would leave float32's range."""
+
+EDGE_FRAMES = 2
+"""Frames at either end that resampling or a codec fills with the step from nothing to an offset."""
+
+
+def is_silent(samples: Array) -> bool:
+    """Whether there is nothing to hear: no 20 ms frame reaches -60 dB once its offset is removed.
+
+    A constant is silent, whatever its value. Two frames at either end do not count (if there are others):
+    there, a filter turns the jump from nothing to an offset into a click.
+
+    Args:
+        samples: float32 (n,), 16 kHz.
+
+    >>> is_silent(np.full(16000, 0.5, np.float32)), is_silent(np.sin(np.arange(16000, dtype=np.float32)))
+    (True, False)
+    """
+    size = min(max(1, len(samples)), seconds_to_samples(FRAME_SECONDS))
+    count = len(samples) // size
+    frames = samples[: count * size].reshape(count, size)
+    if count > 2 * EDGE_FRAMES:
+        frames = frames[EDGE_FRAMES:-EDGE_FRAMES]
+    middle = len(frames) // 2  # mostly answers the question, and is quick
+    return not (_sounds(frames[middle : middle + 1]) or _sounds(frames))
+
+
+def _sounds(frames: Array) -> bool:
+    return bool((np.std(frames, axis=1, dtype=np.float64) >= 10 ** (SILENCE_DB / 20)).any())
+
+
+def check_loudness(block: Array, label: str) -> None:
+    """Refuse samples that are no sound in any scale.
+
+    Raises:
+        InputError: a sample is beyond :data:`LOUDEST`.
+    """
+    peak = float(np.abs(block).max(initial=0.0))
+    if peak > LOUDEST:
+        raise InputError(
+            f"{label} has samples up to {peak:.3g}; expected -1 to 1: divide them by their full scale"
+        )
+
+
+def silence_error(samples: Array, label: str) -> NoSpeechError:
+    """The error of a silent recording."""
+    offset = float(samples.mean()) if len(samples) else 0.0
+    what = f"only a constant offset of {offset:+.3f}" if abs(offset) > 1e-3 else "only silence"
+    return NoSpeechError(
+        f"{label} holds {what} ({samples_to_seconds(len(samples)):.2f} s under {SILENCE_DB:.0f} dB); "
+        "expected speech: check the microphone or the channel"
+    )

@@ -1,0 +1,295 @@
+"""One recording, from its first block to its result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from emotrace.audio import Decoder, MeasureMeter, Source, name_of
+from emotrace.audio.measures import SILENCE_DB
+from emotrace.audio.sources import quoted
+from emotrace.errors import ModelError, NoSpeechError
+from emotrace.labels import LABELS
+from emotrace.models.encoder import Encoder, Encoding, check_length, fewest_samples
+from emotrace.recognition.checks import check_loudness, is_silent, silence_error
+from emotrace.recognition.options import RecognitionOptions
+from emotrace.recognition.references import RunningReference
+from emotrace.recognition.tracking import coarsen, softmax, step_logits, steps_between
+from emotrace.results import Array, EmotionTrack, Recognition, Segment, SignalMeasures, SpeakerReference
+from emotrace.segmentation import Stretch, StretchCutter, VoiceActivity
+from emotrace.timing import samples_to_seconds, seconds_to_samples
+
+SHORT_SECONDS = 1.0
+LOUD_DB = 12.0  # over full scale: no longer peaks between samples, but a wrong scale
+
+
+@dataclass
+class _Heard:
+    """What has been recognised so far."""
+
+    segments: list[Segment] = field(default_factory=list)
+    embeddings: list[Array] = field(default_factory=list)
+    frames: list[Array] = field(default_factory=list)
+    frame_times: list[Array] = field(default_factory=list)
+    steps: list[range] = field(default_factory=list)
+    probabilities: list[Array] = field(default_factory=list)
+
+
+class Reading:
+    """Reads one source block by block and recognises it; used once.
+
+    Args:
+        encoder: the model.
+        source: see :meth:`emotrace.Recognizer.recognize`.
+        options: see there.
+        reference: given from outside, or None.
+        origin: where the given reference came from.
+        on_progress: see there.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        source: Source,
+        options: RecognitionOptions,
+        reference: SpeakerReference | None,
+        origin: str,
+        on_progress: Callable[[str, float, float], None] | None,
+    ) -> None:
+        self.encoder, self.options = encoder, options
+        self.source, self.name = source, name_of(source)
+        self.label = quoted(self.name)
+        self.given = reference if encoder.card.speaker_reference else None
+        self.origin = origin if self.given is not None else "none"
+        self.on_progress = on_progress
+        self.meter = MeasureMeter()
+        self.heard = _Heard()
+        # A step that is longer than the way from window to window is the mean of shorter ones.
+        self.parts = max(1, math.ceil(options.hop / encoder.card.track.hop - 1e-9))
+        self.fine = options.hop / self.parts
+
+    def run(self) -> Recognition:
+        """Read to the end and give the result."""
+        limit = 0 if self.options.segments else seconds_to_samples(self.options.whole_seconds)
+        cut: _CutReading | None = None
+        head: list[Array] = []
+        length = 0
+        with Decoder(self.source, channel=self.options.channel, limits=self.options.limits) as blocks:
+            total = blocks.description.duration or 0.0
+            for block in blocks:
+                check_loudness(block, self.label)
+                self.meter.update(block)
+                head.append(block)
+                length += len(block)
+                if length > limit:
+                    cut = cut or _CutReading(self)
+                    cut.feed(np.concatenate(head))
+                    head.clear()
+                if self.on_progress:
+                    self.on_progress("recognise", samples_to_seconds(length), total)
+            measures = self.meter.result(blocks.clipping_share)
+            warning = blocks.warning
+        check_length(length, self.encoder.card, self.label)
+        if cut is None:
+            return self._whole(np.concatenate(head), measures, warning)
+        cut.finish()
+        return self._joined(measures, warning)
+
+    # -- recordings that are recognised whole ---------------------------------------------------------
+
+    def _whole(self, samples: Array, measures: SignalMeasures, warning: str | None) -> Recognition:
+        if is_silent(samples):
+            raise silence_error(samples, self.label)
+        [encoding] = self.encoder.encode([samples], [self.given.spectrum if self.given else None])
+        if self.options.frames:
+            self._read_steps(samples, 0.0, self.given.spectrum if self.given else None, encoding)
+        if self.options.frame_embeddings:
+            self._keep_frames(encoding, 0.0)
+        return self._result(measures, warning, softmax(encoding.logits), encoding.embedding)
+
+    # -- recordings that are cut at pauses ------------------------------------------------------------
+
+    def recognise_stretch(self, samples: Array, start: int, running: RunningReference) -> None:
+        """Recognise one stretch and keep what it says.
+
+        Args:
+            samples: float32 (n,).
+            start: its first sample in the recording.
+            running: the recording's own reference.
+        """
+        reference = self.given
+        if reference is None and self.options.self_reference and self.encoder.card.speaker_reference:
+            reference = running.get()
+        spectrum = reference.spectrum if reference else None
+        [encoding] = self.encoder.encode([samples], [spectrum])
+        if self.given is None and reference is not None:
+            self.origin = "recording"
+        running.add(encoding.spectrum, encoding.active_seconds)
+        begin, end = samples_to_seconds(start), samples_to_seconds(start + len(samples))
+        self.heard.segments.append(_segment(begin, end, self._finite(softmax(encoding.logits))))
+        self.heard.embeddings.append(encoding.embedding)
+        if self.options.frames:
+            self._read_steps(samples, begin, spectrum, encoding)
+        if self.options.frame_embeddings:
+            self._keep_frames(encoding, begin)
+
+    def _joined(self, measures: SignalMeasures, warning: str | None) -> Recognition:
+        heard = self.heard
+        if not heard.segments:
+            raise NoSpeechError(
+                f"{self.label}: no speech was found in {measures.duration:.1f} s; expected a recording of "
+                "speech: check the channel, or have it recognised whole (without segments, and with "
+                "whole_seconds over its length)"
+            )
+        weights = np.array([s.end - s.start for s in heard.segments])
+        speech = float(weights.sum())
+        weights = weights / speech
+        scores = np.array([[s.scores[label] for label in LABELS] for s in heard.segments])
+        shares = {
+            label: float(weights[[s.emotion == label for s in heard.segments]].sum()) for label in LABELS
+        }
+        embedding = np.average(np.stack(heard.embeddings), axis=0, weights=weights).astype(np.float32)
+        return self._result(
+            measures,
+            warning,
+            (weights @ scores).astype(np.float32),
+            embedding,
+            segments=tuple(heard.segments),
+            shares={label: share for label, share in shares.items() if share > 0},
+            speech_duration=speech,
+        )
+
+    # -- both -----------------------------------------------------------------------------------------
+
+    def _read_steps(self, samples: Array, begin: float, spectrum: Array | None, encoding: Encoding) -> None:
+        """Read emotion over time in a stretch.
+
+        Its windows are compared with the speaker, else with the whole stretch.
+        """
+        if spectrum is None and self.encoder.card.speaker_reference:
+            spectrum = encoding.spectrum
+        steps = steps_between(begin, begin + samples_to_seconds(len(samples)), self.fine)
+        if begin == 0:
+            steps = steps or range(1)
+        times = ((np.array(steps) + 0.5) * self.fine - begin).astype(np.float32)
+        self.heard.steps.append(steps)
+        self.heard.probabilities.append(softmax(step_logits(self.encoder, samples, times, spectrum)))
+
+    def _keep_frames(self, encoding: Encoding, begin: float) -> None:
+        times = begin + np.arange(len(encoding.frames)) * self.encoder.card.frame_hop
+        self.heard.frames.append(encoding.frames)
+        self.heard.frame_times.append(times.astype(np.float32))
+
+    def _track(self, duration: float) -> EmotionTrack:
+        count = max(1, len(steps_between(0, duration, self.fine)))
+        fine = np.full((count, len(LABELS)), np.nan, np.float32)
+        for where, values in zip(self.heard.steps, self.heard.probabilities, strict=True):
+            fine[where.start : where.stop] = values
+        table = coarsen(fine, self.parts)
+        times = (np.arange(len(table)) * self.options.hop).astype(np.float32)
+        method = self.encoder.card.track
+        return EmotionTrack(times, table, self.options.hop, f"{method.method} {method.window:g} s")
+
+    def _finite(self, probabilities: Array) -> Array:
+        """Nothing that is not a number leaves as an emotion."""
+        if not np.isfinite(probabilities).all():
+            raise ModelError(
+                f"{self.label}: the model {self.encoder.card.name!r} gave no finite scores; its package is "
+                "broken, or the sound is far out of range"
+            )
+        return probabilities
+
+    def _result(
+        self,
+        measures: SignalMeasures,
+        warning: str | None,
+        probabilities: Array,
+        embedding: Array,
+        segments: tuple[Segment, ...] = (),
+        shares: dict[str, float] | None = None,
+        speech_duration: float | None = None,
+    ) -> Recognition:
+        scores = dict(zip(LABELS, self._finite(probabilities).astype(float).tolist(), strict=True))
+        best = LABELS[int(probabilities.argmax())]
+        heard = self.heard
+        return Recognition(
+            source=self.name,
+            emotion=best,
+            confidence=scores[best],
+            scores=scores,
+            duration=measures.duration,
+            model=self.encoder.info,
+            measures=measures,
+            embedding=embedding,
+            track=self._track(measures.duration) if self.options.frames else None,
+            frame_embeddings=np.concatenate(heard.frames) if heard.frames else None,
+            frame_times=np.concatenate(heard.frame_times) if heard.frame_times else None,
+            segments=segments,
+            shares=shares or {},
+            speech_duration=speech_duration,
+            reference=self.origin,
+            warnings=tuple(([warning] if warning else []) + _warnings(measures)),
+        )
+
+
+def _warnings(measures: SignalMeasures) -> list[str]:
+    out = []
+    if measures.duration < SHORT_SECONDS:
+        out.append(f"only {measures.duration:.2f} s long: results under 1 s are unreliable")
+    if measures.peak_db > LOUD_DB:
+        out.append(
+            f"samples reach {10 ** (measures.peak_db / 20):.0f} times full scale: are they scaled right?"
+        )
+    if measures.clipping_share > 0.001:
+        out.append(f"clipped: {measures.clipping_share:.1%} of the samples are at full scale")
+    if abs(measures.dc_offset) > 0.02:
+        out.append(f"DC offset of {measures.dc_offset:+.3f}")
+    if measures.silence_share > 0.5:
+        out.append(f"mostly silent: {measures.silence_share:.0%} of the time is under {SILENCE_DB:.0f} dB")
+    return out
+
+
+class _CutReading:
+    """The stream of a long recording: voice activity, stretches, and only the samples that they need."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.activity = VoiceActivity()
+        self.cutter = StretchCutter()
+        card = reading.encoder.card
+        self.running = RunningReference(card.reference_size, card.name)
+        self.length = 0
+        self._kept: Array = np.zeros(0, np.float32)
+        self._first = 0  # sample index of the first kept sample
+
+    def feed(self, block: Array) -> None:
+        """Take the next block of samples."""
+        step = seconds_to_samples(self.cutter.rule.longest)  # one huge block needs no more memory than many
+        for i in range(0, len(block), step):
+            part = block[i : i + step]
+            self._kept = np.concatenate([self._kept, part])
+            self.length += len(part)
+            self._recognise(self.cutter.feed(self.activity.feed(part)))
+
+    def finish(self) -> None:
+        """The stream has ended."""
+        self._recognise(self.cutter.feed(self.activity.finish()) + self.cutter.finish())
+
+    def _recognise(self, stretches: list[Stretch]) -> None:
+        for stretch in stretches:
+            start, end = stretch.start, min(stretch.end, self.length)
+            if end - start >= fewest_samples(self.reading.encoder.card):
+                samples = self._kept[start - self._first : end - self._first]
+                self.reading.recognise_stretch(samples, start, self.running)
+        keep = min(max(self.cutter.keep_from, self._first), self.length)
+        self._kept = self._kept[keep - self._first :]
+        self._first = keep
+
+
+def _segment(start: float, end: float, probabilities: Array) -> Segment:
+    best = int(probabilities.argmax())
+    scores = dict(zip(LABELS, probabilities.astype(float).tolist(), strict=True))
+    return Segment(start, end, LABELS[best], scores[LABELS[best]], scores)

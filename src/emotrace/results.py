@@ -1,0 +1,209 @@
+"""The frozen records that cross rooms.
+
+Times are seconds from the start of the recording unless the name says otherwise; probabilities follow
+the order of :data:`emotrace.labels.LABELS`; arrays are float32 and must not be written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotrace.labels import LABELS
+
+Array: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One channel of sound and its sampling rate.
+
+    Attributes:
+        samples: float32 (n,), nominal range -1 to 1.
+        sampling_rate: in Hz.
+
+    >>> Signal(np.zeros(8000, np.float32), 16000).duration
+    0.5
+    """
+
+    samples: Array
+    sampling_rate: int
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sampling_rate
+
+
+@dataclass(frozen=True, slots=True)
+class SignalMeasures:
+    """What a signal is like, as numbers without a verdict.
+
+    Attributes:
+        duration: seconds.
+        level_db: root mean square in dB relative to full scale (a full-scale square wave is 0);
+            -inf for digital silence.
+        peak_db: largest absolute sample in dB relative to full scale; -inf for digital silence.
+        clipping_share: share of samples, 0 to 1, that lie in runs of two or more that reach 0.985 of
+            full scale and differ by at most 1e-4; counted before resampling where that is possible.
+        dc_offset: mean of the samples, -1 to 1.
+        silence_share: share of 20 ms frames, 0 to 1, with a level under -60 dB.
+    """
+
+    duration: float
+    level_db: float
+    peak_db: float
+    clipping_share: float
+    dc_offset: float
+    silence_share: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmotionTrack:
+    """Emotion over time.
+
+    Attributes:
+        times: float32 (T,), start of each step in seconds.
+        probabilities: float32 (T, 9), each row sums to 1; NaN in every column of a step without
+            speech, because silence has no emotion.
+        hop: seconds from one step to the next.
+        method: how it was read, for example ``"sliding-window 1.5 s"``.
+
+    >>> rows = np.full((2, 9), np.nan, np.float32)
+    >>> rows[0] = np.eye(9)[3]
+    >>> EmotionTrack(np.float32([0, 0.04]), rows, 0.04, "by hand").emotions
+    ['happy', None]
+    """
+
+    times: Array
+    probabilities: Array
+    hop: float
+    method: str
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def emotions(self) -> list[str | None]:
+        """The likeliest emotion of each step; None where there is no speech."""
+        return [None if np.isnan(p[0]) else LABELS[int(p.argmax())] for p in self.probabilities]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech and its emotion.
+
+    Attributes:
+        start: seconds.
+        end: seconds.
+        emotion: one of the nine labels.
+        confidence: probability of ``emotion``, 0 to 1.
+        scores: probability of each label; sums to 1.
+    """
+
+    start: float
+    end: float
+    emotion: str
+    confidence: float
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model gave a result, and how it ran.
+
+    Attributes:
+        name: package name, for example ``"compact"``.
+        revision: first twelve hex digits of the sha256 of the graph that ran.
+        precision: ``"fp32"`` or ``"int8"``.
+        device: ``"cpu"`` or ``"cuda"``.
+        runtime: for example ``"onnxruntime 1.31.1"``.
+        threads: threads that one inference may use; 0 is the runtime's own choice.
+    """
+
+    name: str
+    revision: str
+    precision: str
+    device: str
+    runtime: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeakerReference:
+    """How one speaker usually sounds: what a result is compared with.
+
+    Attributes:
+        spectrum: float32 (bands,), mean log-mel spectrum over active frames, level removed.
+        seconds: active speech that it is the mean of.
+        model: name of the model that it was made with and may be used with.
+    """
+
+    spectrum: Array
+    seconds: float
+    model: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recognition:
+    """The emotion of one recording.
+
+    Attributes:
+        source: the input as a person would name it.
+        emotion: the likeliest of the nine labels.
+        confidence: its probability, 0 to 1.
+        scores: probability of each of the nine labels; sums to 1.
+        duration: seconds of the recording.
+        model: which model, and how it ran.
+        measures: what the signal is like.
+        embedding: float32 (D,).
+        track: emotion over time, if asked for.
+        frame_embeddings: float32 (T, D), native frames of the model, if asked for.
+        frame_times: float32 (T,), start of each native frame in seconds, if asked for.
+        segments: stretches of speech, for recordings that were cut at pauses; else empty.
+        shares: share of the speech time per emotion, for recordings that were cut; else empty.
+        speech_duration: seconds of speech that were recognised; None if it was not looked for.
+        reference: where the speaker reference came from: ``"none"``, ``"given"``, ``"recording"``
+            or ``"batch"``.
+        warnings: sentences for people, most important first.
+    """
+
+    source: str
+    emotion: str
+    confidence: float
+    scores: Mapping[str, float]
+    duration: float
+    model: ModelInfo
+    measures: SignalMeasures
+    embedding: Array
+    track: EmotionTrack | None = None
+    frame_embeddings: Array | None = None
+    frame_times: Array | None = None
+    segments: tuple[Segment, ...] = ()
+    shares: Mapping[str, float] = field(default_factory=dict)
+    speech_duration: float | None = None
+    reference: str = "none"
+    warnings: tuple[str, ...] = ()
+
+    def top(self, n: int = 3) -> list[tuple[str, float]]:
+        """The ``n`` likeliest labels with their probabilities, likeliest first; ties in label order."""
+        return sorted(self.scores.items(), key=lambda item: -item[1])[:n]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input that gave no result, and why.
+
+    Attributes:
+        source: the input as a person would name it.
+        code: stable name of the kind of error; see :mod:`emotrace.errors`.
+        reason: one sentence: what came, what was expected, the way out.
+    """
+
+    source: str
+    code: str
+    reason: str

@@ -1,0 +1,166 @@
+"""Command line of the recipe: ``python -m emotrace.training train|cross-validate|baselines|evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from emotrace.models.compact_network import Crnn
+from emotrace.training import validation
+from emotrace.training.card import write_card
+from emotrace.training.corpora import build_store
+from emotrace.training.fit import Recipe, train
+
+MEMBERS = 4
+FOLDS = 3
+
+
+def say(text: str) -> None:
+    """One line of the log, at once."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)  # noqa: T201
+
+
+def new_network(recipe: Recipe) -> Crnn:
+    """An untrained network of the recipe's shape."""
+    return Crnn(recipe.mel_channels, recipe.pitch_channels, recipe.width, recipe.hidden, recipe.dropout)
+
+
+def train_member(data: Path, runs: Path, recipe: Recipe) -> Path:
+    """Train one member on the training speakers, unless that was done; its file."""
+    path = runs / f"member-{recipe.seed}.pt"
+    settings = json.dumps(asdict(recipe), sort_keys=True)
+    if path.exists() and torch.load(path, weights_only=True)["recipe"] == settings:
+        say(f"member {recipe.seed} is there")
+        return path
+    torch.set_num_threads(1)
+    store = build_store(data, runs)
+    chosen = [i for i, clip in enumerate(store.clips) if clip.split == "train"]
+    network = train(store, chosen, recipe, lambda line: say(f"member {recipe.seed}: {line}"))
+    clips = [
+        i
+        for i, clip in enumerate(store.clips)
+        if clip.split == "validation" and clip.corpus in validation.JUDGED
+    ]
+    for name, reference in (("clip alone", None), ("with reference", validation.references(store, clips))):
+        recall = validation.recall_by_corpus(store, clips, validation.predict(network, store, clips, reference))
+        say(f"member {recipe.seed}, validation speakers, {name}: {recall}")
+    torch.save({"state": network.state_dict(), "recipe": settings}, path)
+    return path
+
+
+def load_members(paths: Sequence[Path], recipe: Recipe) -> list[Crnn]:
+    """Trained members in evaluation mode."""
+    networks = []
+    for path in paths:
+        network = new_network(recipe)
+        network.load_state_dict(torch.load(path, weights_only=True)["state"])
+        networks.append(network.eval())
+    return networks
+
+
+def command_train(args: argparse.Namespace) -> None:
+    """Features, members (one process each, as many at a time as there are cores), package."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # one thread per member
+    build_store(args.data, args.runs)
+    say("features are ready")
+    recipes = [replace(Recipe(), seed=seed, passes=args.passes) for seed in range(args.members)]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(len(recipes), os.cpu_count() or 1), maxtasksperchild=1) as pool:
+        paths = pool.starmap(train_member, [(args.data, args.runs, r) for r in recipes], chunksize=1)
+    write_card(load_members(paths, Recipe()), args.out)
+    say(f"the package is {args.out}")
+
+
+def command_member(args: argparse.Namespace) -> None:
+    """Train one member only."""
+    train_member(args.data, args.runs, replace(Recipe(), seed=args.seed, passes=args.passes))
+
+
+def command_package(args: argparse.Namespace) -> None:
+    """Make the package of members that are trained."""
+    paths = [args.runs / f"member-{seed}.pt" for seed in range(args.members)]
+    write_card(load_members(paths, Recipe()), args.out)
+
+
+def command_cross_validate(args: argparse.Namespace) -> None:
+    """Train on all folds but one, predict that one; over training and validation speakers, never test."""
+    torch.set_num_threads(1)
+    store = build_store(args.data, args.runs)
+    fold_of = validation.fold_of(store, FOLDS)
+    clips: list[int] = []
+    logits = []
+    for fold in range(FOLDS):
+        chosen = [i for i, f in enumerate(fold_of) if f not in (fold, -1)]
+        held_out = [i for i, f in enumerate(fold_of) if f == fold and store.clips[i].corpus != "emogator"]
+        recipe = replace(Recipe(), passes=args.passes, seed=fold)
+        network = train(store, chosen, recipe, lambda line, fold=fold: say(f"fold {fold}: {line}"))  # type: ignore[misc]
+        reference = validation.references(store, held_out)
+        both = [validation.predict(network, store, held_out, r) for r in (None, reference)]
+        for name, values in zip(("clip alone", "with reference"), both, strict=True):
+            say(f"fold {fold}, {name}: {validation.recall_by_corpus(store, held_out, values)}")
+        clips += held_out
+        logits.append(np.stack(both, 1))
+    np.savez(args.runs / "cross-validation.npz", clips=clips, logits=np.concatenate(logits))
+    for column, name in enumerate(("clip alone", "with reference")):
+        values = np.concatenate(logits)[:, column]
+        say(f"all folds, {name}: {validation.recall_by_corpus(store, clips, values)}")
+
+
+def command_baselines(args: argparse.Namespace) -> None:
+    """The two classic baselines."""
+    from emotrace.training.baselines import run_baselines
+
+    figures = run_baselines(args.data, args.split, say)
+    say(json.dumps(figures, indent=2))
+
+
+def command_evaluate(args: argparse.Namespace) -> None:
+    """The report over one split, through the packaged model."""
+    from emotrace.recognition import Recognizer
+    from emotrace.training.protocol import Protocol
+
+    figures = Protocol(args.data, args.split, Recognizer(str(args.model)), say).run()
+    args.runs.mkdir(parents=True, exist_ok=True)
+    (args.runs / f"report-{args.split}.json").write_text(json.dumps(figures, indent=2) + "\n")
+    say(json.dumps(figures, indent=2))
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(prog="python -m emotrace.training", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    builtin = Path(__file__).parent.parent / "models" / "builtin" / "compact"
+    for name, function in (
+        ("train", command_train),
+        ("member", command_member),
+        ("package", command_package),
+        ("cross-validate", command_cross_validate),
+        ("baselines", command_baselines),
+        ("evaluate", command_evaluate),
+    ):
+        sub = commands.add_parser(name, help=(function.__doc__ or "").splitlines()[0])
+        sub.set_defaults(run=function)
+        sub.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the corpora")
+        sub.add_argument("--runs", type=Path, default=Path("runs"), help="features, members, logs")
+        sub.add_argument("--passes", type=int, default=Recipe.passes)
+        sub.add_argument("--members", type=int, default=MEMBERS)
+        sub.add_argument("--seed", type=int, default=0, help="of the one member")
+        sub.add_argument("--split", choices=["validation", "test"], default="validation")
+        sub.add_argument("--out", type=Path, default=builtin, help="package folder to write")
+        sub.add_argument("--model", type=Path, default=builtin, help="package folder to judge")
+    args = parser.parse_args()
+    args.runs.mkdir(parents=True, exist_ok=True)
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Augmentation on log-mel spectra: what microphones, rooms, lines and voices do.
+
+All functions take natural-log power spectra, float32 (B, T, 2 * BANDS). What belongs to the voice or the line
+(frequency warp, equaliser, telephone band) is done to the speaker's reference spectrum as well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from emotrace.models.compact_network import BANDS, pitch_hz
+
+LN_PER_DB = float(np.log(10) / 10)
+
+
+def _mel(hz: Tensor) -> Tensor:
+    """Slaney mel."""
+    high = 15 + 27 * torch.log(hz.clamp(min=1e-3) / 1000) / np.log(6.4)
+    return torch.where(hz < 1000, hz * 3 / 200, high)
+
+
+_EDGES = _mel(torch.tensor([50.0, 7600.0]))
+_MELS = torch.linspace(float(_EDGES[0]), float(_EDGES[1]), BANDS + 2)[1:-1]
+_MEL_HZ = torch.where(_MELS < 15, _MELS * 200 / 3, 1000 * torch.exp((_MELS - 15) * np.log(6.4) / 27))
+_PITCH_HZ = torch.tensor(pitch_hz(), dtype=torch.float32)
+CENTRES_HZ = torch.cat([_MEL_HZ, _PITCH_HZ])
+"""Centre frequency of each of the 2 * BANDS bands."""
+
+
+def uniform(n: int, low: float, high: float) -> Tensor:
+    """(n,) uniform random numbers."""
+    return torch.rand(n) * (high - low) + low
+
+
+def chance(n: int, p: float) -> Tensor:
+    """(n,) booleans, each true with probability p."""
+    return torch.rand(n) < p
+
+
+def warp(x: Tensor, length: int, speed: Tensor, formants: Tensor, pitch: Tensor) -> Tensor:
+    """Resample time and frequency (bilinear), cut to ``length`` frames.
+
+    Args:
+        x: (B, T, 2 * BANDS).
+        length: frames wanted.
+        speed: (B,), over 1 is faster; needs T >= length * speed.
+        formants: (B,), factor of the mel half's frequencies.
+        pitch: (B,), factor of the pitch half's frequencies.
+    """
+    b, t, _ = x.shape
+    rows = (torch.arange(length)[None] * speed[:, None] * 2 / (t - 1) - 1)[:, :, None]
+    mel = (_mel(_MEL_HZ[None] / formants[:, None]) - _MELS[0]) / (_MELS[1] - _MELS[0])
+    octave = torch.log2(_PITCH_HZ[None] / pitch[:, None] / _PITCH_HZ[0])
+    pitches = octave / torch.log2(_PITCH_HZ[1] / _PITCH_HZ[0])
+    halves = []
+    for half, source in zip(x.split(BANDS, 2), (mel, pitches), strict=True):
+        columns = (source * 2 / (BANDS - 1) - 1)[:, None]
+        grid = torch.stack([columns.expand(b, length, BANDS), rows.expand(b, length, BANDS)], 3)
+        halves.append(functional.grid_sample(half[:, None], grid, "bilinear", "border", align_corners=True)[:, 0])
+    return torch.cat(halves, 2)
+
+
+def reverberate(x: Tensor, seconds: float, direct_db: float) -> Tensor:
+    """Add an exponential tail that falls by 60 dB in ``seconds``, ``direct_db`` under the direct sound."""
+    taps = max(2, min(60, int(seconds * 100)))
+    tail = torch.exp(-torch.arange(1, taps) * (60 * LN_PER_DB / (seconds * 100)))
+    tail = tail / tail.sum() * np.exp(-direct_db * LN_PER_DB)
+    kernel = torch.cat([torch.ones(1), tail]).flip(0)[None, None]
+    b, t, bands = x.shape
+    power = torch.exp(x).transpose(1, 2).reshape(b * bands, 1, t)
+    wet = functional.conv1d(functional.pad(power, (taps - 1, 0)), kernel)
+    return torch.log(wet.reshape(b, bands, t).transpose(1, 2))
+
+
+def equaliser(n: int, deviation_db: float) -> Tensor:
+    """Random smooth frequency responses, (n, 2 * BANDS), natural-log power."""
+    axis = np.pi * _mel(CENTRES_HZ) / _mel(torch.tensor(7600.0))
+    basis = torch.stack([torch.cos(k * axis) for k in range(1, 6)])
+    return (torch.randn(n, 5) * torch.tensor([1.0, 0.8, 0.6, 0.4, 0.3]) * deviation_db * LN_PER_DB) @ basis
+
+
+def telephone(n: int) -> Tensor:
+    """Frequency responses of telephone lines, (n, 2 * BANDS), natural-log power."""
+    low, high = uniform(n, 200, 350)[:, None], uniform(n, 3200, 3800)[:, None]
+    hz = CENTRES_HZ[None]
+    octaves = torch.log2(low / hz).clamp(min=0) * uniform(n, 12, 36)[:, None]
+    octaves = octaves + torch.log2(hz / high).clamp(min=0) * 100
+    return -octaves.clamp(max=60.0) * LN_PER_DB
+
+
+def add_noise(x: Tensor, level: Tensor, noise: Tensor, snr_db: Tensor) -> tuple[Tensor, Tensor]:
+    """Mix noise in; powers add.
+
+    Args:
+        x: (B, T, 2 * BANDS).
+        level: (B,), mean power of the active speech in the mel half (natural log).
+        noise: (B, T, 2 * BANDS).
+        snr_db: (B,).
+
+    Returns:
+        The mix, and the noise's mean spectrum at the mixed level, (B, 2 * BANDS), natural-log power.
+    """
+    own = torch.log(torch.exp(noise[:, :, :BANDS]).mean((1, 2)))
+    gain = level - own - snr_db * LN_PER_DB
+    noise = noise + gain[:, None, None]
+    return torch.logaddexp(x, noise), torch.log(torch.exp(noise).mean(1))
+
+
+def mask_stripes(values: Tensor, time: int = 12, bands: int = 12) -> Tensor:
+    """SpecAugment (Park et al. 2019): up to two zeroed stripes of frames and four of bands in each clip.
+
+    Args:
+        values: (B, channels, T, 2 * BANDS), changed in place.
+    """
+    b, _, t, f = values.shape
+    for axis, size, widest in ((2, t, time), (3, f, bands), (3, f, bands)):
+        shape = [b, 1, 1, 1]
+        shape[axis] = size
+        position = torch.arange(size)[None]
+        for _ in range(2):
+            width = (torch.rand(b, 1) * (widest + 1)).floor()
+            start = (torch.rand(b, 1) * (size - width)).floor()
+            keep = ((position < start) | (position >= start + width)).float()
+            values *= keep.reshape(shape)
+    return values

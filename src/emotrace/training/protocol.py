@@ -1,0 +1,222 @@
+"""The compact model's report: every figure that its card states, measured through the packaged model.
+
+Everything goes through :class:`emotrace.Recognizer` and real waveforms, as a user's recording would. The
+split is an argument so that the protocol itself can be tried on ``validation``; ``test`` is opened once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from emotrace.evaluation.metrics import (
+    expected_calibration_error,
+    interval_by_speaker,
+    unweighted_average_recall,
+)
+from emotrace.labels import LABELS
+from emotrace.recognition import Recognizer
+from emotrace.results import Array, Recognition, SpeakerReference
+from emotrace.training.corpora import Clip, all_clips, read_clip
+
+JUDGED = ("emodb", "ravdess", "nemo")
+OTHERS = ("selvas", "emospeech", "emogator")
+UNKNOWN = LABELS.index("unknown")
+RATE = 16_000
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Probabilities (n, 9) for clips (n)."""
+
+    clips: Sequence[Clip]
+    probabilities: NDArray[np.float64]
+
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """(n,) true classes."""
+        return np.array([c.label for c in self.clips])
+
+    @property
+    def guess(self) -> NDArray[np.int64]:
+        """(n,) likeliest classes."""
+        return self.probabilities.argmax(1)
+
+    def recall(self, corpus: str, where: NDArray[np.int64] | None = None) -> float:
+        """Unweighted average recall of one corpus, argmax over all nine labels."""
+        index = np.arange(len(self.clips)) if where is None else where
+        names = np.array([c.corpus for c in self.clips])
+        index = index[names[index] == corpus]
+        return unweighted_average_recall(self.truth[index], self.guess[index])
+
+    def mean_recall(self, where: NDArray[np.int64] | None = None) -> float:
+        """Mean recall of the three judged corpora."""
+        return float(np.mean([self.recall(c, where) for c in JUDGED]))
+
+
+def telephone_band(samples: Array) -> Array:
+    """300 to 3400 Hz, by way of 8 kHz: what a telephone line leaves."""
+    from scipy.signal import butter, sosfilt
+
+    narrow = soxr.resample(samples, RATE, 8000)
+    band = butter(4, [300, 3400], "bandpass", fs=8000, output="sos")
+    return np.asarray(soxr.resample(sosfilt(band, narrow), 8000, RATE), np.float32)
+
+
+def with_noise(samples: Array, noise: Array, snr_db: float) -> Array:
+    """Speech with noise mixed in at a signal-to-noise ratio, both over their whole length."""
+    noise = np.resize(noise, len(samples))
+    gain = np.sqrt(np.mean(samples**2) / (np.mean(noise**2) + 1e-12)) * 10 ** (-snr_db / 20)
+    return np.asarray(samples + gain * noise, np.float32)
+
+
+class Protocol:
+    """Runs the recognizer over one split.
+
+    Args:
+        data: folder of the corpora.
+        split: ``"validation"`` or ``"test"``.
+        recognizer: what is judged.
+        report: gets a line now and then.
+    """
+
+    def __init__(self, data: Path, split: str, recognizer: Recognizer, report: Callable[[str], None]) -> None:
+        self.data, self.recognizer, self.report = data, recognizer, report
+        clips = [c for c in all_clips(data) if c.split == split]
+        self.speech = [c for c in clips if c.corpus in JUDGED]
+        self.others = [c for c in clips if c.corpus in OTHERS]
+        # Non-speech has no validation part: its held-out recordings are for the test alone.
+        self.sounds = [c for c in clips if c.corpus == "non_speech"]
+        self.waveforms = {c: read_clip(data, c) for c in [*self.speech, *self.others, *self.sounds]}
+
+    def recognise(self, samples: Array, reference: SpeakerReference | None = None, **options: Any) -> Recognition:
+        """One waveform at 16 kHz."""
+        return self.recognizer.recognize((samples, RATE), reference=reference, **options)
+
+    def answers(
+        self,
+        clips: Sequence[Clip],
+        change: Callable[[Array, int], Array] = lambda samples, _: samples,
+        reference_clips: int = 0,
+        seed: int = 0,
+    ) -> Answers:
+        """Recognise clips, each changed first; with ``reference_clips`` other clips of the speaker.
+
+        Reference clips go through the same change: one speaker's recordings share line and room.
+        """
+        rng = np.random.default_rng(seed)
+        by_speaker: dict[str, list[int]] = {}
+        for i, clip in enumerate(clips):
+            by_speaker.setdefault(clip.speaker, []).append(i)
+        waveforms = [change(self.waveforms[clip], i) for i, clip in enumerate(clips)]
+        rows = []
+        for i, clip in enumerate(clips):
+            reference = None
+            others = [j for j in by_speaker[clip.speaker] if j != i]
+            if reference_clips and others:
+                chosen = rng.choice(others, min(reference_clips, len(others)), replace=False)
+                reference = self.recognizer.reference([(waveforms[j], RATE) for j in chosen])
+            result = self.recognise(waveforms[i], reference)
+            rows.append([result.scores[label] for label in LABELS])
+        return Answers(clips, np.array(rows))
+
+    def _noises(self) -> list[Array]:
+        if self.sounds:
+            return [self.waveforms[c] for c in self.sounds]
+        trained = [c for c in all_clips(self.data) if c.corpus == "non_speech" and c.split == "train"]
+        return [read_clip(self.data, c) for c in trained[::5]]
+
+    def run(self) -> dict[str, Any]:
+        """All figures."""
+        out: dict[str, Any] = {"clips": len(self.speech)}
+        alone = self.answers(self.speech)
+        self.report(f"clip alone: {alone.mean_recall():.3f}")
+        with_reference = self.answers(self.speech, reference_clips=10)
+        self.report(f"with reference: {with_reference.mean_recall():.3f}")
+        for name, answers in (("clip_alone", alone), ("with_reference", with_reference)):
+            out[name] = self._summary(answers)
+        noises = self._noises()
+        rng = np.random.default_rng(1)
+        choice = rng.integers(len(noises), size=len(self.speech))
+        changes: dict[str, Callable[[Array, int], Array]] = {
+            "plus_20_db": lambda x, _: x * np.float32(10),
+            "minus_20_db": lambda x, _: x * np.float32(0.1),
+            "telephone": lambda x, _: telephone_band(x),
+            "noise_10_db": lambda x, i: with_noise(x, noises[choice[i]], 10),
+        }
+        for name, change in changes.items():
+            a = self.answers(self.speech, change)
+            b = self.answers(self.speech, change, reference_clips=10)
+            out[name] = {
+                "clip_alone": a.mean_recall(),
+                "with_reference": b.mean_recall(),
+                "clip_alone_cost": alone.mean_recall() - a.mean_recall(),
+                "with_reference_cost": with_reference.mean_recall() - b.mean_recall(),
+            }
+            self.report(f"{name}: {out[name]}")
+        if self.sounds:
+            sounds = self.answers(self.sounds)
+            out["unknown_recall_non_speech"] = float(np.mean(sounds.guess == UNKNOWN))
+            out["non_speech_clips"] = len(self.sounds)
+        others = self.answers(self.others)
+        out["other_corpora_clip_alone"] = {c: others.recall(c) for c in OTHERS}
+        out["stitched"] = self.stitched(300)
+        return out
+
+    def _summary(self, answers: Answers) -> dict[str, Any]:
+        speakers = [c.speaker for c in answers.clips]
+        strata = [c.corpus for c in answers.clips]
+        confidence = answers.probabilities.max(1)
+        return {
+            "mean_recall": answers.mean_recall(),
+            "interval_by_speaker": interval_by_speaker(answers.mean_recall, speakers, strata),
+            "recall": {c: answers.recall(c) for c in JUDGED},
+            "accuracy": float(np.mean(answers.guess == answers.truth)),
+            "speech_called_unknown": float(np.mean(answers.guess == UNKNOWN)),
+            "expected_calibration_error": expected_calibration_error(
+                confidence, answers.guess == answers.truth
+            ),
+        }
+
+    def stitched(self, count: int, seed: int = 2) -> dict[str, float]:
+        """Frame accuracy on two utterances of one speaker with different emotions, joined.
+
+        Each utterance is cut to the part between its first and last frame within 35 dB of its loudest.
+        """
+        rng = np.random.default_rng(seed)
+        by_speaker: dict[str, list[Clip]] = {}
+        for clip in self.speech:
+            by_speaker.setdefault(clip.speaker, []).append(clip)
+        speakers = sorted(by_speaker)
+        right = total = still = 0
+        for i in range(count):
+            clips = by_speaker[speakers[i % len(speakers)]]
+            first = clips[rng.integers(len(clips))]
+            rest = [c for c in clips if c.label != first.label]
+            second = rest[rng.integers(len(rest))]
+            a, b = trim(self.waveforms[first]), trim(self.waveforms[second])
+            result = self.recognise(np.concatenate([a, b]), frames=True)
+            assert result.track is not None
+            middle = result.track.times + result.track.hop / 2
+            truth = np.where(middle < len(a) / RATE, first.label, second.label)
+            guess = result.track.probabilities.argmax(1)
+            right += int(np.sum(guess == truth))
+            total += len(truth)
+            still += int(len(np.unique(guess)) == 1)
+        figures = {"clips": count, "frame_accuracy": right / total, "share_without_change": still / count}
+        self.report(f"stitched: {figures}")
+        return figures
+
+
+def trim(samples: Array, decibels: float = 35.0) -> Array:
+    """The part between the first and the last 20 ms frame within so many dB of the loudest."""
+    frames = samples[: len(samples) // 320 * 320].reshape(-1, 320)
+    level = 10 * np.log10((frames**2).mean(1) + 1e-10)
+    loud = np.flatnonzero(level > level.max() - decibels)
+    return samples[loud[0] * 320 : (loud[-1] + 1) * 320]

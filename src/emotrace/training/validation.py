@@ -1,0 +1,75 @@
+"""Speaker-independent cross-validation over training and validation speakers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotrace.models.compact_network import BANDS, CLASSES, Crnn, normalise
+from emotrace.training.corpora import Store
+
+JUDGED = ("emodb", "ravdess", "nemo")
+
+
+def fold_of(store: Store, folds: int) -> NDArray[np.int64]:
+    """Fold of each clip, -1 for test clips; no speaker (or source recording) is in two folds.
+
+    Speakers of a corpus are dealt out in sorted order, so each fold has some of every corpus. Of the
+    non-speech, ESC-10 fold 2 is dealt out; the rest (-2) is always trained on.
+    """
+    out = np.full(len(store.clips), -1)
+    speakers: dict[str, list[str]] = {}
+    for clip in store.clips:
+        if clip.split != "test" and clip.speaker not in speakers.setdefault(clip.corpus, []):
+            speakers[clip.corpus].append(clip.speaker)
+    order = {s: i for names in speakers.values() for i, s in enumerate(sorted(names))}
+    for i, clip in enumerate(store.clips):
+        if clip.split == "test":
+            continue
+        fixed = clip.corpus == "synthetic" or (clip.corpus == "non_speech" and "__2-" not in clip.path)
+        out[i] = -2 if fixed else order[clip.speaker] % folds
+    return out
+
+
+def references(store: Store, clips: Sequence[int], k: int = 10, seed: int = 0) -> NDArray[np.float32]:
+    """Mean spectrum of k other random clips of the same speaker for each clip, (n, bands)."""
+    rng = np.random.default_rng(seed)
+    by: dict[str, list[int]] = {}
+    for i, clip in enumerate(store.clips):
+        by.setdefault(clip.speaker, []).append(i)
+    out = []
+    for i in clips:
+        others = [j for j in by[store.clips[i].speaker] if j != i] or [i]
+        out.append(store.spectra[rng.choice(others, min(k, len(others)), replace=False)].mean(0))
+    return np.array(out, np.float32)
+
+
+@torch.inference_mode()
+def predict(
+    network: Crnn, store: Store, clips: Sequence[int], reference: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Logits (n, 9) of whole clips, one by one; without reference if that is None."""
+    out = np.empty((len(clips), CLASSES), np.float32)
+    for row, i in enumerate(clips):
+        frames = store.frames[store.starts[i] : store.starts[i + 1]].astype(np.float32)
+        logmel = torch.from_numpy(frames)[None]
+        spectrum = torch.zeros(1, 2 * BANDS) if reference is None else torch.from_numpy(reference[row : row + 1])
+        features = normalise(logmel, spectrum, torch.full((1, 1), float(reference is not None)))
+        out[row] = network(features.values, features.mask).logits[0].numpy()
+    return out
+
+
+def recall_by_corpus(store: Store, clips: Sequence[int], logits: NDArray[np.float32]) -> dict[str, float]:
+    """Unweighted average recall of each corpus, argmax over all nine labels."""
+    guess = logits.argmax(1)
+    corpus = np.array([store.clips[i].corpus for i in clips])
+    label = np.array([store.clips[i].label for i in clips])
+    out = {}
+    for name in dict.fromkeys(corpus.tolist()):
+        here = corpus == name
+        recalls = [np.mean(guess[here & (label == c)] == c) for c in np.unique(label[here])]
+        out[name] = float(np.mean(recalls))
+    return out

@@ -1,0 +1,220 @@
+"""What every Encoder keeps to, whichever model is behind it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emotrace.errors import InputError
+from emotrace.labels import LABELS
+from emotrace.models import registry
+from emotrace.models.encoder import Encoder, Encoding, FakeEncoder, fewest_samples
+from emotrace.models.package import ModelPackage
+from emotrace.models.runtime import OnnxEncoder
+from emotrace.results import Array
+from tests.voices import voice
+
+FIELDS = ("logits", "embedding", "frames", "frame_logits", "spectrum")
+
+
+def builtin() -> OnnxEncoder:
+    return OnnxEncoder(ModelPackage(registry.builtin_folder()), threads=1)
+
+
+ENCODERS: dict[str, Callable[[], Encoder]] = {"fake": FakeEncoder, "compact": builtin}
+"""Every encoder that the package has: a new one is added here and nowhere else."""
+
+LOADED: dict[str, Encoder] = {name: make() for name, make in ENCODERS.items()}
+
+lengths = st.lists(st.sampled_from([1600, 1601, 1919, 4000, 4001, 16000, 23999]), min_size=1, max_size=6)
+
+
+@pytest.fixture(params=ENCODERS)
+def encoder(request: pytest.FixtureRequest) -> Encoder:
+    return LOADED[request.param]
+
+
+def difference(a: Encoding, b: Encoding) -> float:
+    """Largest difference of any number."""
+    parts = [np.abs(getattr(a, f) - getattr(b, f)).max(initial=0.0) for f in FIELDS]
+    return float(max([*parts, abs(a.active_seconds - b.active_seconds)]))
+
+
+def some_reference(encoder: Encoder, strength: float = 1.0) -> Array:
+    size = encoder.card.reference_size
+    return np.asarray(strength * np.cos(np.arange(size) / 5), np.float32)
+
+
+@pytest.mark.parametrize("samples", [1600, 1601, 16000, 47999])
+def test_shapes_and_types_are_those_of_the_card(encoder: Encoder, samples: int) -> None:
+    card = encoder.card
+    [encoding] = encoder.encode([voice(samples)])
+    count = len(encoding.frames)
+    assert encoding.logits.shape == (len(LABELS),)
+    assert encoding.embedding.shape == (card.embedding_size,)
+    assert encoding.frames.shape == (count, card.frame_size)
+    assert encoding.frame_logits.shape == (count, len(LABELS))
+    assert encoding.spectrum.shape == (card.reference_size,)
+    assert {getattr(encoding, field).dtype for field in FIELDS} == {np.dtype(np.float32)}
+    assert isinstance(encoding.active_seconds, float)
+    assert 0 < encoding.active_seconds <= samples / 16000 + 1e-6
+
+
+@given(samples=st.integers(1600, 40000))
+@settings(max_examples=25, deadline=None)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_frame_starts_inside_the_sound_and_none_is_missing(name: str, samples: int) -> None:
+    encoder = LOADED[name]
+    [encoding] = encoder.encode([voice(samples)])
+    hop = round(encoder.card.frame_hop * 16000)
+    assert samples // hop <= len(encoding.frames) <= -(-samples // hop)
+
+
+@given(lengths=lengths, data=st.data())
+@settings(max_examples=12, deadline=None)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_batch_equals_one_by_one_in_any_order(name: str, lengths: list[int], data: st.DataObject) -> None:
+    encoder = LOADED[name]
+    waveforms = [voice(n, seed=i) for i, n in enumerate(lengths)]
+    references = [some_reference(encoder) if i % 2 else None for i in range(len(lengths))]
+    alone = [encoder.encode([w], [r])[0] for w, r in zip(waveforms, references, strict=True)]
+    order = data.draw(st.permutations(range(len(lengths))))
+    together = encoder.encode([waveforms[i] for i in order], [references[i] for i in order])
+    assert max(difference(one, alone[i]) for one, i in zip(together, order, strict=True)) < 1e-5
+
+
+def test_batches_larger_than_the_memory_bound_are_cut_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = LOADED["compact"]
+    waveforms = [voice(3200, seed=i) for i in range(7)]
+    whole = encoder.encode(waveforms)
+    monkeypatch.setattr("emotrace.models.runtime.MAX_BATCH_SECONDS", 0.5)
+    cut = encoder.encode(waveforms)
+    assert max(difference(a, b) for a, b in zip(whole, cut, strict=True)) < 1e-5
+
+
+def test_a_reference_changes_what_it_is_given_for_and_nothing_else(encoder: Encoder) -> None:
+    waveforms = [voice(8000, seed=i) for i in range(3)]
+    plain = encoder.encode(waveforms)
+    mixed = encoder.encode(waveforms, [None, some_reference(encoder), None])
+    assert difference(plain[0], mixed[0]) < 1e-5
+    assert difference(plain[2], mixed[2]) < 1e-5
+    assert np.abs(plain[1].logits - mixed[1].logits).max() > 1e-5
+    assert np.abs(plain[1].spectrum - mixed[1].spectrum).max() < 1e-5
+
+
+def test_no_references_and_only_none_are_the_same(encoder: Encoder) -> None:
+    [a] = encoder.encode([voice(8000)])
+    [b] = encoder.encode([voice(8000)], [None])
+    assert difference(a, b) == 0
+
+
+def test_the_shortest_works_and_a_sample_less_is_refused(encoder: Encoder) -> None:
+    fewest = fewest_samples(encoder.card)
+    assert fewest == pytest.approx(encoder.card.min_seconds * 16000)
+    [encoding] = encoder.encode([voice(fewest)])
+    assert np.isfinite(encoding.logits).all()
+    with pytest.raises(InputError, match=r"lasts 0\.100 s; the model '\w+' needs at least 0\.1 s"):
+        encoder.encode([voice(fewest), voice(fewest - 1)])
+
+
+def test_an_empty_waveform_is_refused(encoder: Encoder) -> None:
+    with pytest.raises(InputError, match=r"too short"):
+        encoder.encode([np.zeros(0, np.float32)])
+
+
+def test_nothing_in_nothing_out(encoder: Encoder) -> None:
+    assert encoder.encode([]) == []
+
+
+def test_as_many_references_as_waveforms(encoder: Encoder) -> None:
+    with pytest.raises(ValueError):
+        encoder.encode([voice(8000), voice(8000)], [None])
+
+
+def test_waveforms_are_only_read(encoder: Encoder) -> None:
+    waveform = voice(8000)
+    waveform.flags.writeable = False
+    before = waveform.copy()
+    encoder.encode([waveform, waveform[:4000], waveform[::2]])
+    assert np.array_equal(waveform, before)
+
+
+@pytest.mark.parametrize(
+    "sound",
+    {
+        "silence": np.zeros(8000),
+        "offset": np.full(8000, 0.5),
+        "tiny": np.full(8000, 1e-30),
+        "full scale": np.ones(8000),
+        "click": np.eye(1, 8000)[0],
+        "square": np.sign(np.sin(np.arange(8000) / 10)),
+        "much too loud": 1e6 * np.sin(np.arange(8000) / 10),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_odd_sounds_give_finite_numbers(encoder: Encoder, sound: tuple[str, Array]) -> None:
+    [encoding] = encoder.encode([sound[1].astype(np.float32)])
+    assert all(np.isfinite(getattr(encoding, field)).all() for field in FIELDS)
+    assert np.isfinite(encoding.active_seconds)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_many_threads_load_once_and_agree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = ENCODERS[name]()
+    loads = []
+    if isinstance(encoder, OnnxEncoder):
+        load = encoder._load
+
+        def counted() -> object:
+            loads.append(threading.get_ident())
+            return load()
+
+        monkeypatch.setattr(encoder, "_load", counted)
+    waveforms = [voice(4000 + 160 * (i % 3), seed=i) for i in range(8)]
+    expected = LOADED[name].encode(waveforms)
+    start = threading.Barrier(4)
+
+    def work(part: int) -> list[Encoding]:
+        start.wait()
+        return encoder.encode(waveforms[2 * part : 2 * part + 2])
+
+    with ThreadPoolExecutor(4) as pool:
+        got = [encoding for part in pool.map(work, range(4)) for encoding in part]
+    assert max(difference(a, b) for a, b in zip(got, expected, strict=True)) < 1e-5
+    assert len(loads) <= 1
+
+
+@pytest.mark.parametrize("gain_db", [-20, -6, 20])
+def test_level_changes_nothing_in_the_built_in_model(gain_db: float) -> None:
+    encoder = LOADED["compact"]
+    for seed in range(3):
+        waveform = voice(32000, seed=seed, level=0.05)
+        louder = waveform * np.float32(10 ** (gain_db / 20))
+        [a], [b] = encoder.encode([waveform]), encoder.encode([louder])
+        assert np.abs(a.logits - b.logits).max() < 1e-3
+        assert np.abs(a.spectrum - b.spectrum).max() < 1e-2
+
+
+def test_the_temperature_divides_the_logits() -> None:
+    package = ModelPackage(registry.builtin_folder())
+    [cool] = OnnxEncoder(package, threads=1).encode([voice(8000)])
+    package.card = package.card.model_copy(update={"temperature": package.card.temperature * 2})
+    [warm] = OnnxEncoder(package, threads=1).encode([voice(8000)])
+    assert np.allclose(warm.logits * 2, cool.logits, atol=1e-5)
+    assert np.allclose(warm.frame_logits * 2, cool.frame_logits, atol=1e-5)
+    assert np.allclose(warm.embedding, cool.embedding, atol=1e-6)
+
+
+def test_the_fake_hears_loudness() -> None:
+    tones = [np.full(1600, level, np.float32) for level in np.linspace(0, 1, 9)]
+    fake = FakeEncoder()
+    assert [int(e.logits.argmax()) for e in fake.encode(tones)] == list(range(9))
+    assert fake.batches == [9]
+    [shifted] = fake.encode([tones[4]], [np.array([0.25], np.float32)])
+    assert int(shifted.logits.argmax()) == 2
