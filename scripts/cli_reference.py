@@ -59,7 +59,7 @@ folder has the same fields, but `embedding` and `frames`, which are `embedding.n
 | `warnings` | sentences, most important first |
 | `embedding` | of the whole recording, with `--embedding` |
 | `folder` | where the result folder is, with `--out` |
-| `frames` | with `--granularity frame`: `emotion`, `score`, `timestamp` (seconds, start of the step), `scores` |
+| `frames` | with `--granularity frame`: `emotion`, `score`, `timestamp` (its start), `scores` |
 
 A step without speech is left out of `frames`: silence has no emotion. An input that failed gives
 `schema_version`, `source` and `error` with `code` and `reason`.

@@ -11,7 +11,19 @@ import pytest
 
 import emotrace
 
-HEAVY = ("torch", "onnxruntime", "numpy", "av", "soxr", "pydantic", "rich", "typer", "gradio", "fastapi", "matplotlib")
+HEAVY = (
+    "torch",
+    "onnxruntime",
+    "numpy",
+    "av",
+    "soxr",
+    "pydantic",
+    "rich",
+    "typer",
+    "gradio",
+    "fastapi",
+    "matplotlib",
+)
 
 REPORT = f"""
 import json, sys, threading
@@ -21,7 +33,9 @@ print(json.dumps({{"loaded": loaded, "threads": threading.active_count()}}))
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done
 
@@ -58,11 +72,13 @@ def test_recognition_configures_no_logging_seeds_nothing_and_leaves_the_environm
     code = """
 import logging, os, random
 import numpy as np
-before = (dict(os.environ), random.getstate(), np.random.get_state()[1].tolist(), logging.root.handlers[:], logging.root.level)
+def state():
+    log = (logging.root.handlers[:], logging.root.level)
+    return dict(os.environ), random.getstate(), np.random.get_state()[1].tolist(), log
+before = state()
 from emotrace import Recognizer
 Recognizer("compact", threads=1).recognize((np.sin(np.arange(16000, dtype=np.float32)), 16000), frames=True)
-after = (dict(os.environ), random.getstate(), np.random.get_state()[1].tolist(), logging.root.handlers[:], logging.root.level)
-assert before == after
+assert state() == before
 """
     done = python(code)
     assert (done.stdout, done.stderr) == ("", "")

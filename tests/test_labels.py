@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import colorsys
+import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,15 @@ ALIASES = {
     "愤怒": 0, "生气": 0, "厌恶": 1, "恐惧": 2, "快乐": 3, "开心": 3, "中性": 4, "中立": 4, "其他": 5,
     "悲伤": 6, "难过": 6, "惊讶": 7, "吃惊": 7, "未知": 8, "<unk>": 8,
 }  # fmt: skip
-FUNASR = ["生气/angry", "厌恶/disgusted", "恐惧/fearful", "开心/happy", "中立/neutral", "其他/other", "难过/sad"]
+FUNASR = [
+    "生气/angry",
+    "厌恶/disgusted",
+    "恐惧/fearful",
+    "开心/happy",
+    "中立/neutral",
+    "其他/other",
+    "难过/sad",
+]
 FUNASR += ["吃惊/surprised", "<unk>"]
 
 known = st.sampled_from([*ORDER, *ALIASES])
@@ -25,17 +34,44 @@ known = st.sampled_from([*ORDER, *ALIASES])
 
 def test_the_order_is_that_of_emotion2vec() -> None:
     assert LABELS == emotrace.LABELS == ORDER == tuple(e.name for e in EMOTIONS)
-    assert [e.zh for e in EMOTIONS] == ["愤怒", "厌恶", "恐惧", "快乐", "中性", "其他", "悲伤", "惊讶", "未知"]
+    assert [e.zh for e in EMOTIONS] == [
+        "愤怒",
+        "厌恶",
+        "恐惧",
+        "快乐",
+        "中性",
+        "其他",
+        "悲伤",
+        "惊讶",
+        "未知",
+    ]
     assert "".join(e.emoji for e in EMOTIONS) == "😠🤢😨😊😐🤔😢😲❓"
 
 
-def test_colours_are_told_apart() -> None:
-    colours = [tuple(int(e.colour[i : i + 2], 16) / 255 for i in (1, 3, 5)) for e in EMOTIONS]
-    assert len({e.colour for e in EMOTIONS}) == len(EMOTIONS)
-    for i, a in enumerate(colours):
-        for b in colours[:i]:
-            difference = max(abs(x - y) for x, y in zip(colorsys.rgb_to_hls(*a), colorsys.rgb_to_hls(*b), strict=True))
-            assert difference > 0.05
+# How eyes see linear RGB: Machado, Oliveira and Fernandes 2009, full severity, row by row.
+EYES = {
+    "usual": (1, 0, 0, 0, 1, 0, 0, 0, 1),
+    "no red cones": (0.1523, 1.0526, -0.2049, 0.1145, 0.7863, 0.0992, -0.0039, -0.0481, 1.052),
+    "no green cones": (0.3673, 0.8606, -0.228, 0.2801, 0.6725, 0.0474, -0.0118, 0.0429, 0.9689),
+    "no blue cones": (1.2555, -0.0767, -0.1788, -0.0784, 0.9308, 0.1476, 0.0047, 0.6914, 0.3039),
+}
+
+
+def lab(colour: str, eye: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """CIE 1976 L*a*b* of a hex colour as an eye sees it."""
+    rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.reshape(EYES[eye], (3, 3)) @ linear, 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ seen
+    xyz = xyz / [0.9505, 1, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_colours_are_told_apart(eye: str) -> None:
+    seen = [lab(e.colour, eye) for e in EMOTIONS]
+    assert min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2)) >= 14
 
 
 @pytest.mark.parametrize(("text", "index"), [*ALIASES.items(), *((name, i) for i, name in enumerate(ORDER))])
@@ -77,7 +113,9 @@ def test_a_name_with_something_behind_it_is_no_name(name: str, more: str) -> Non
             label_index(name + more)
 
 
-@pytest.mark.parametrize("text", ["", " ", "/", "happy/", "/happy", "happy/sad", "快", "angry,sad", "8", "unk"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "/", "happy/", "/happy", "happy/sad", "快", "angry,sad", "8", "unk"]
+)
 def test_these_are_no_labels(text: str) -> None:
     with pytest.raises(LabelError):
         label_index(text)

@@ -38,11 +38,19 @@ def test_the_top_is_in_order_of_score_then_of_label(scores: list[float], n: int)
     ranks = [(-score, LABELS.index(label)) for label, score in top]
     assert ranks == sorted(ranks)
     assert all(scores[LABELS.index(label)] == score for label, score in top)
-    assert all(score <= top[-1][1] for label, score in zip(LABELS, scores, strict=True) if top and (label, score) not in top)
+    assert all(
+        score <= top[-1][1]
+        for label, score in zip(LABELS, scores, strict=True)
+        if top and (label, score) not in top
+    )
 
 
 def test_three_by_default() -> None:
-    assert [label for label, _ in recognition([0, 0, 0.2, 0.5, 0, 0, 0.3, 0, 0]).top()] == ["happy", "sad", "fearful"]
+    assert [label for label, _ in recognition([0, 0, 0.2, 0.5, 0, 0, 0.3, 0, 0]).top()] == [
+        "happy",
+        "sad",
+        "fearful",
+    ]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.__name__)
@@ -50,11 +58,15 @@ def test_records_are_frozen_slotted_and_described_field_by_field(record: Any) ->
     assert record.__dataclass_params__.frozen
     assert "__slots__" in vars(record)
     for field in dataclasses.fields(record):
-        assert f"{field.name}: " in (record.__doc__ or ""), f"{record.__name__}.{field.name} has no description"
+        assert f"{field.name}: " in (record.__doc__ or ""), (
+            f"{record.__name__}.{field.name} has no description"
+        )
 
 
 def test_records_survive_another_process() -> None:
-    result = dataclasses.replace(recognition([1 / 9] * 9), segments=(Segment(0, 1, "sad", 1.0, {"sad": 1.0}),))
+    result = dataclasses.replace(
+        recognition([1 / 9] * 9), segments=(Segment(0, 1, "sad", 1.0, {"sad": 1.0}),)
+    )
     copy = pickle.loads(pickle.dumps(result))
     assert copy.scores == result.scores
     assert copy.segments == result.segments

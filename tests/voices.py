@@ -22,6 +22,6 @@ def voice(samples: int, seed: int = 0, level: float = 0.1) -> Array:
 
 
 def steady(seconds: float, level: float) -> Array:
-    """A tone of a given level (root mean square), float32 (n,): the FakeEncoder's emotion number 8 * level."""
+    """A tone of a given level (root mean square), float32 (n,): the FakeEncoder's label 8 * level."""
     t = np.arange(round(seconds * RATE)) / RATE
     return np.asarray(level * np.sqrt(2) * np.sin(2 * np.pi * 250 * t), np.float32)

@@ -17,8 +17,8 @@ class Emotion(NamedTuple):
         name: English name, used in every machine-readable output.
         zh: Chinese name.
         emoji: one emoji.
-        colour: hex colour; hue and lightness both differ (Okabe-Ito and grey), so the nine stay
-            apart for colour-blind eyes.
+        colour: hex colour, Okabe-Ito's and greys; also to colour-blind eyes any two are 14 or more
+            apart (CIE 1976 colour difference).
     """
 
     name: str
@@ -32,7 +32,7 @@ EMOTIONS: tuple[Emotion, ...] = (
     Emotion("disgusted", "厌恶", "🤢", "#009E73"),
     Emotion("fearful", "恐惧", "😨", "#CC79A7"),
     Emotion("happy", "快乐", "😊", "#E69F00"),
-    Emotion("neutral", "中性", "😐", "#999999"),
+    Emotion("neutral", "中性", "😐", "#686868"),
     Emotion("other", "其他", "🤔", "#5E4B3C"),
     Emotion("sad", "悲伤", "😢", "#0072B2"),
     Emotion("surprised", "惊讶", "😲", "#56B4E9"),
@@ -73,9 +73,7 @@ def label_index(text: str) -> int:
     index = found.pop() if len(found) == 1 else None
     if index is None:
         names = ", ".join(LABELS)
-        raise LabelError(
-            f"{text!r} is not an emotion label; expected one of {names}, or its Chinese name"
-        )
+        raise LabelError(f"{text!r} is not an emotion label; expected one of {names}, or its Chinese name")
     return index
 
 

@@ -34,10 +34,14 @@ def graph(inputs: tuple[str, ...] = ("waveform", "reference", "has_reference"), 
         nodes.append(helper.make_node("MatMul", ["mean", f"{name}.row"], [flat]))
         if name in PER_FRAME:
             nodes.append(helper.make_node("Unsqueeze", [flat, "axis"], [name]))
-        shape = ["B", 1, width] if name in PER_FRAME else ["B", width]
+        shape: list[str | int | None] = ["B", 1, width] if name in PER_FRAME else ["B", width]
         outputs.append(helper.make_tensor_value_info(name, numbers.FLOAT, shape))
     weights.append(onnx.numpy_helper.from_array(np.array([1], np.int64), "axis"))
-    axes = {"waveform": ["B", "N"], "reference": ["B", 2], "has_reference": ["B", 1]}
+    axes: dict[str, list[str | int | None]] = {
+        "waveform": ["B", "N"],
+        "reference": ["B", 2],
+        "has_reference": ["B", 1],
+    }
     sources = [helper.make_tensor_value_info(n, numbers.FLOAT, axes.get(n, ["B", 1])) for n in inputs]
     made = helper.make_graph(nodes, "tiny", sources, outputs, weights)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

@@ -65,7 +65,9 @@ def test_the_revision_is_the_start_of_the_hash(tmp_path: Path) -> None:
     assert OnnxEncoder(ModelPackage(tmp_path)).info.revision == written.files["tiny.onnx"].sha256[:12]
 
 
-@pytest.mark.parametrize("change", [lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: b + b"\0", lambda b: b""])
+@pytest.mark.parametrize(
+    "change", [lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: b + b"\0", lambda b: b""]
+)
 def test_a_changed_file_is_refused(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
     package(tmp_path)
     file = tmp_path / "tiny.onnx"
@@ -131,7 +133,9 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 
 @pytest.mark.parametrize(("change", "told"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_card_is_refused(tmp_path: Path, change: Callable[[dict[str, Any]], object], told: str) -> None:
+def test_a_broken_card_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], told: str
+) -> None:
     package(tmp_path)
     edit(tmp_path, change)
     with pytest.raises(ModelError) as error:

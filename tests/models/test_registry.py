@@ -119,7 +119,7 @@ def test_another_precision_is_another_graph(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     built_in = ModelPackage(registry.builtin_folder())
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(DeviceError, match="no CUDA provider here; .* or use device 'cpu'"):
+    with pytest.raises(DeviceError, match=r"no CUDA provider here; .* or use device 'cpu'"):
         OnnxEncoder(built_in, device="cuda")
     with pytest.raises(OptionError, match="device is 'tpu'; expected one of auto, cpu, cuda"):
         OnnxEncoder(built_in, device="tpu")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, replace
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -25,7 +26,7 @@ class LevelActivity:
         whole = len(samples) // CHUNK
         self._rest = samples[whole * CHUNK :]
         chunks = samples[: whole * CHUNK].reshape(whole, CHUNK)
-        return (np.abs(chunks).mean(1) > 0.01).astype(np.float32)
+        return np.asarray(np.abs(chunks).mean(1) > 0.01, np.float32)
 
     def finish(self) -> Array:
         return self.feed(np.zeros(-len(self._rest) % CHUNK, np.float32))
@@ -66,11 +67,13 @@ def assert_same(a: Recognition, b: Recognition, tolerance: float = 0.0) -> None:
     for field in ("emotion", "duration", "model", "speech_duration", "reference", "warnings"):
         assert getattr(a, field) == getattr(b, field), field
     assert astuple(a.measures) == pytest.approx(astuple(b.measures), abs=1e-7)
-    close = dict(rtol=0.0, atol=tolerance, equal_nan=True)
+    close: dict[str, Any] = {"rtol": 0.0, "atol": tolerance, "equal_nan": True}
     assert np.allclose(list(a.scores.values()), list(b.scores.values()), **close)
     assert np.allclose(list(a.shares.values()), list(b.shares.values()), **close)
     assert list(a.shares) == list(b.shares)
-    assert [(s.start, s.end, s.emotion) for s in a.segments] == [(s.start, s.end, s.emotion) for s in b.segments]
+    assert [(s.start, s.end, s.emotion) for s in a.segments] == [
+        (s.start, s.end, s.emotion) for s in b.segments
+    ]
     assert np.allclose(a.embedding, b.embedding, **close)
     assert (a.track is None) == (b.track is None)
     if a.track and b.track:

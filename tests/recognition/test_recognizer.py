@@ -89,7 +89,7 @@ pieces = st.lists(
 @settings(max_examples=40, deadline=None)
 def test_what_every_result_keeps_to(pieces: list[tuple[float, float]], hop: float, segments: bool) -> None:
     samples = np.concatenate([steady(seconds, level) for level, seconds in pieces])
-    options: dict[str, Any] = dict(frames=True, frame_embeddings=True, hop=hop, segments=segments)
+    options: dict[str, Any] = {"frames": True, "frame_embeddings": True, "hop": hop, "segments": segments}
     with heard_by_level():
         try:
             result = RECOGNIZER.recognize((samples, 16000), **options)
@@ -132,7 +132,9 @@ def test_whole_on_request_and_cut_on_request() -> None:
 
 
 def test_the_native_frames_of_a_whole_recording() -> None:
-    result = RECOGNIZER.recognize((np.concatenate([steady(1, 0.25), steady(1, 0.75)]), 16000), frame_embeddings=True)
+    result = RECOGNIZER.recognize(
+        (np.concatenate([steady(1, 0.25), steady(1, 0.75)]), 16000), frame_embeddings=True
+    )
     assert result.frame_embeddings is not None
     assert result.frame_times is not None
     assert result.frame_embeddings.shape == (50, 1)
@@ -247,8 +249,9 @@ def test_warnings_are_sentences_and_the_missing_part_comes_first() -> None:
 
 def test_clipping_is_measured_before_resampling() -> None:
     clipped = np.clip(3 * steady(2, 0.5), -1, 1)
-    content = encode(np.interp(np.arange(88_200) / 44_100, np.arange(32_000) / 16_000, clipped), 44_100)
-    assert RECOGNIZER.recognize(content).measures.clipping_share > 0.3
+    at_44100 = np.interp(np.arange(88_200) / 44_100, np.arange(32_000) / 16_000, clipped)
+    result = RECOGNIZER.recognize((at_44100.astype(np.float32), 44_100))
+    assert result.measures.clipping_share > 0.3
 
 
 @pytest.mark.usefixtures("by_level")
@@ -258,7 +261,7 @@ def test_progress_is_told_in_seconds(seconds: int) -> None:
     RECOGNIZER.recognize(encode(steady(seconds, 0.5), 16000), on_progress=lambda *call: calls.append(call))
     assert [call[0] for call in calls] == ["recognise"] * len(calls)
     assert [call[1] for call in calls] == sorted(call[1] for call in calls)
-    assert calls[-1][1:] == (pytest.approx(seconds), pytest.approx(seconds))
+    assert list(calls[-1][1:]) == pytest.approx([seconds, seconds])
 
 
 def test_an_error_in_the_callback_is_the_callers() -> None:
@@ -271,7 +274,11 @@ def test_an_error_in_the_callback_is_the_callers() -> None:
 
 def test_a_model_is_found_by_its_name() -> None:
     recognizer = Recognizer("compact", precision="fp32", device="cpu", threads=1)
-    assert (recognizer.info.name, recognizer.info.precision, recognizer.info.device) == ("compact", "fp32", "cpu")
+    assert (recognizer.info.name, recognizer.info.precision, recognizer.info.device) == (
+        "compact",
+        "fp32",
+        "cpu",
+    )
     assert recognizer.info.threads == 1
     assert recognizer.info.runtime.startswith("onnxruntime ")
     with pytest.raises(ModelNotFoundError, match="'large' is not installed"):
@@ -300,7 +307,9 @@ def test_many_come_in_order_with_failures_in_their_place() -> None:
         if isinstance(failure, Failure):
             assert failure.reason
             assert "\n" not in failure.reason
-    assert results[1] == Failure("missing.wav", "audio", "'missing.wav' does not exist; expected an audio file")
+    assert results[1] == Failure(
+        "missing.wav", "audio", "'missing.wav' does not exist; expected an audio file"
+    )
 
 
 def test_nothing_is_read_before_it_is_asked_for() -> None:
@@ -320,7 +329,7 @@ def test_nothing_is_read_before_it_is_asked_for() -> None:
 
 
 def test_progress_over_many_counts_recordings() -> None:
-    clip = (steady(1, 0.5), 16000)
+    clip: Any = (steady(1, 0.5), 16000)
     for sources, total in (([clip, "missing.wav"], 2.0), (iter([clip, "missing.wav"]), 0.0)):
         calls: list[tuple[str, float, float]] = []
         list(RECOGNIZER.recognize_many(sources, on_progress=lambda *call: calls.append(call)))  # noqa: B023

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,7 +157,7 @@ def test_windows_are_compared_with_the_whole_clip_where_no_speaker_is_known(reco
 )
 def test_a_reference_of_another_model_is_refused(recognizer: Recognizer, wrong: SpeakerReference) -> None:
     clip = (steady(1, 0.5), 16000)
-    with pytest.raises(ModelError, match="expected one made with 'fake'.*make it again"):
+    with pytest.raises(ModelError, match=r"expected one made with 'fake'.*make it again"):
         recognizer.recognize(clip, reference=wrong)
     with pytest.raises(ModelError, match="expected one made with 'fake'"):
         recognizer.recognize_many([clip], reference=wrong)
@@ -173,7 +174,12 @@ def test_a_batch_of_one_speaker_is_compared_with_its_mean(recognizer: Recognizer
 
 
 def test_what_fails_in_a_batch_of_one_speaker_leaves_the_others_be(recognizer: Recognizer) -> None:
-    sources = ["missing.wav", (steady(1, 0.5), 16000), (np.zeros(16000, np.float32), 16000), b"noise"]
+    sources: list[Any] = [
+        "missing.wav",
+        (steady(1, 0.5), 16000),
+        (np.zeros(16000, np.float32), 16000),
+        b"noise",
+    ]
     results = list(recognizer.recognize_many(sources, one_speaker=True))
     assert [getattr(r, "code", "fine") for r in results] == ["audio", "fine", "no-speech", "audio"]
     good = results[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,8 +24,8 @@ def test_windows_cover_the_whole_clip(samples: int, window: int, hop: int) -> No
     starts = window_starts(samples, method)
     length, step = window * 320, hop * 160
     assert starts[0] == 0
-    assert all(0 < b - a <= step for a, b in zip(starts, starts[1:], strict=False))
-    assert all(b - a == step for a, b in zip(starts, starts[1:-1], strict=False))
+    assert all(0 < b - a <= step for a, b in pairwise(starts))
+    assert all(b - a == step for a, b in pairwise(starts[:-1]))
     assert starts[-1] == max(0, samples - length)
 
 

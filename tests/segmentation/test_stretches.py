@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -79,7 +81,7 @@ def test_stretches_are_in_order_apart_and_of_the_right_length(probabilities: Arr
         assert 0 <= stretch.start < stretch.end <= len(probabilities) * CHUNK
         assert shortest <= stretch.end - stretch.start <= rule.longest * RATE
         assert stretch.start % CHUNK == stretch.end % CHUNK == 0
-    assert all(a.end <= b.start for a, b in zip(stretches, stretches[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(stretches))
 
 
 @given(probabilities=streams(), rule=either)

@@ -249,8 +249,10 @@ def load(source: Source, *, channel: int | None = None, limits: Limits | None = 
     >>> load((np.zeros((44100, 2), np.int16), 44100)).samples.shape
     (16000,)
     """
-    blocks = list(stream(source, channel=channel, limits=limits, block_seconds=10.0))
-    return Signal(blocks[0] if len(blocks) == 1 else np.concatenate(blocks), SAMPLING_RATE)
+    samples = bytearray()  # grows in place: a list of blocks would need the memory twice
+    for block in stream(source, channel=channel, limits=limits):
+        samples += block.data
+    return Signal(np.frombuffer(samples, np.float32), SAMPLING_RATE)
 
 
 def describe(source: Source, *, limits: Limits | None = None) -> Description:

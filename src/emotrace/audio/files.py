@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotrace.audio.allowed import CODECS, OPTIONS, format_allowed
-from emotrace.audio.pieces import Description, Piece, Samples, checked_rate
+from emotrace.audio.pieces import Description, Piece, checked_rate
 from emotrace.audio.sniff import audio_kind, is_text, length_is_exact, looks_like
 from emotrace.audio.sources import Limits, open_reader
 from emotrace.errors import AudioError, NoAudioError
 
 if TYPE_CHECKING:
+    from av import AudioFifo
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer
-    from av.packet import Packet
 
 DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 """FFmpeg's sample formats and the dtypes of their samples; planar formats have a ``p`` behind."""
@@ -99,18 +99,22 @@ class AudioFile:
             AudioError: reading failed, or nothing could be decoded.
             NoAudioError: there is not one sample.
         """
-        frames: list[AudioFrame] = []
-        kind, count = ("", 0, 0), 0
+        from av import AudioFifo
+
+        fifo, kind, full = AudioFifo(), ("", 0, 0), 0
         for frame in self._frames():
             now = (frame.format.name, frame.sample_rate, frame.layout.nb_channels)
-            if now != kind or count >= kind[1] * PIECE_SECONDS or count * kind[2] >= PIECE_VALUES:
-                if frames:
-                    yield self._joined(frames, *kind)
-                frames, kind, count = [], now, 0
-            frames.append(frame)
-            count += frame.samples
-        if frames:
-            yield self._joined(frames, *kind)
+            if now != kind:
+                if fifo.samples:
+                    yield self._piece(fifo)
+                rate = checked_rate(frame.sample_rate, self._label)
+                fifo, kind, full = AudioFifo(), now, min(rate * PIECE_SECONDS, PIECE_VALUES // now[2])
+            frame.pts = None  # the FIFO refuses gaps
+            fifo.write(frame)
+            if fifo.samples >= full:
+                yield self._piece(fifo)
+        if fifo.samples:
+            yield self._piece(fifo)
         self._finish()
 
     def _open(self) -> InputContainer:
@@ -158,22 +162,9 @@ class AudioFile:
     def _frames(self) -> Iterator[AudioFrame]:
         from av.error import FFmpegError
 
-        for packet in self._packets():
-            incomplete = packet.is_corrupt and self._has_exact_size()
-            self._cut |= incomplete
-            try:
-                frames = packet.decode()
-            except FFmpegError:
-                self._check_reading()
-                self._damaged += not incomplete
-                continue
-            yield from (frame for frame in frames if frame.samples)
-
-    def _packets(self) -> Iterator[Packet[AudioStream]]:
-        from av.error import FFmpegError
-
         assert self._container is not None
         packets = self._container.demux(self._stream)
+        decode = self._stream.codec_context.decode
         while self._container is not None:  # FFmpeg must not read what was closed
             try:
                 packet = next(packets, None)
@@ -181,17 +172,35 @@ class AudioFile:
                 self._check_reading()
                 self._damaged += 1
                 return
-            self._check_reading()
+            if self._reader.failure is not None:
+                self._check_reading()
             if packet is None:
                 return
-            yield packet
+            incomplete = packet.is_corrupt and self._has_exact_size()
+            self._cut |= incomplete
+            try:
+                frames = decode(packet)
+            except FFmpegError:
+                self._check_reading()
+                self._damaged += not incomplete
+                continue
+            for frame in frames:
+                if frame.samples:
+                    yield frame
 
-    def _joined(self, frames: list[AudioFrame], form: str, rate: int, channels: int) -> Piece:
+    def _piece(self, fifo: AudioFifo) -> Piece:
+        # Not frame.to_ndarray(): of eight planes or more it reads one that is not there (PyAV 18.1).
+        from av.audio.plane import AudioPlane
+
+        frame: Any = fifo.read()
+        rate, channels, form = frame.sample_rate, frame.layout.nb_channels, frame.format.name
         dtype = np.dtype(DTYPES[form.removesuffix("p")])
-        self._seconds += sum(frame.samples for frame in frames) / checked_rate(rate, self._label)
+        self._seconds += frame.samples / rate
         if form.endswith("p"):
-            return Piece(tuple(_plane(frames, dtype, number, 1) for number in range(channels)), rate)
-        return Piece(tuple(_plane(frames, dtype, 0, channels).reshape(-1, channels).T), rate)
+            planes = [AudioPlane(frame, number) for number in range(channels)]
+            return Piece(tuple(np.frombuffer(plane, dtype, frame.samples) for plane in planes), rate)
+        mixed = np.frombuffer(AudioPlane(frame, 0), dtype, frame.samples * channels)
+        return Piece(tuple(mixed.reshape(-1, channels).T), rate)
 
     def _finish(self) -> None:
         self._check_reading()
@@ -257,13 +266,3 @@ def _discard_others(container: InputContainer, chosen: AudioStream) -> None:
     for stream in container.streams:
         if stream.index != chosen.index:
             stream.discard = Discard.all
-
-
-def _plane(frames: list[AudioFrame], dtype: np.dtype[Any], number: int, width: int) -> Samples:
-    # Not frame.to_ndarray(): of eight planes or more it reads one that is not there (PyAV 18.1).
-    from av.audio.plane import AudioPlane
-
-    planes: list[Any] = [AudioPlane(frame, number) for frame in frames]
-    counts = [frame.samples * width for frame in frames]
-    views = [np.frombuffer(plane, dtype, count) for plane, count in zip(planes, counts, strict=True)]
-    return np.concatenate(views)

@@ -99,13 +99,14 @@ def _stopped(word: str, code: int) -> int:
 
 
 def _flush() -> None:
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def _silence_stdout() -> None:
     """Let nothing be written to standard output any more, also not by the interpreter when it ends."""
     with suppress(Exception):
-        sys.stdout.flush()
+        _flush()
         return
     with suppress(Exception):
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from emotrace.errors import InputError, OptionError
-from emotrace.results import Failure
+
+if TYPE_CHECKING:
+    from emotrace.results import Failure
 
 STDIN = "-"
 
@@ -44,6 +46,8 @@ def expand(arguments: Sequence[str]) -> list[str | Failure]:
 
 
 def _meant_by(argument: str) -> Iterator[str | Failure]:
+    from emotrace.results import Failure  # here, because it loads numpy, and the help must not
+
     if argument == STDIN or not argument:
         yield argument
     elif os.path.isdir(argument):  # noqa: PTH112 - a Path would lose './' and the like
@@ -64,6 +68,8 @@ def _meant_by(argument: str) -> Iterator[str | Failure]:
 
 
 def _in_folder(folder: str) -> Iterator[str | Failure]:
+    from emotrace.results import Failure
+
     found = False
     unreadable: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=unreadable.append):

@@ -46,17 +46,19 @@ class Watch:
         self._number += 1
         self._name, self._seconds = one_line(name)[-50:], seconds or 0.0
         self.update("", 0.0, 0.0)
+        if self._progress is not None:
+            self._progress.refresh()
 
     def update(self, _step: str, done: float, _total: float) -> None:
         """So many seconds of the input are done; fits ``on_progress``."""
         if not self.enabled or time.monotonic() - self._begin < PATIENCE:
             return
-        if self._progress is None:
-            self._start()
-        assert self._progress is not None
-        assert self._task is not None
         number = f"{self._number}/{self._total} " if self._total > 1 else ""
         total = max(self._seconds, done) if self._seconds else None
+        if self._progress is None or self._task is None:
+            self._progress = _bar()
+            self._task = self._progress.add_task(number + self._name, completed=int(done), total=total)
+            self._progress.start()
         self._progress.update(self._task, description=number + self._name, completed=done, total=total)
 
     @contextmanager
@@ -76,18 +78,17 @@ class Watch:
         if self._progress is not None:
             self._progress.stop()
 
-    def _start(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TimeRemainingColumn(),
-            console=Console(file=sys.stderr),
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._task = self._progress.add_task("", total=None)
-        self._progress.start()
+def _bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )

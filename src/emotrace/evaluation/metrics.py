@@ -27,9 +27,7 @@ def unweighted_average_recall(truth: ArrayLike, guess: ArrayLike) -> float:
     return float(np.mean([np.mean(g[t == c] == c) for c in np.unique(t)]))
 
 
-def expected_calibration_error(
-    confidence: ArrayLike, correct: ArrayLike, bins: int = 15
-) -> float:
+def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
     """Mean distance between confidence and accuracy over bins of equal width (Guo et al. 2017).
 
     Args:

@@ -10,8 +10,8 @@ active; everything before the first and after the last active frame is masked. N
 is removed (so that gain changes nothing), then the mean spectrum of the clip itself (first channel) and of
 the speaker (second channel; the clip's own again where no speaker reference is given).
 
-Network (:class:`Crnn`): four 2-D convolutions for each spectrum, two bidirectional GRU layers, attentive statistics
-pooling. Sources: the log-mel CRNN is the usual one of sound-event detection (Cakir et al. 2017,
+Network (:class:`Crnn`): four 2-D convolutions for each spectrum, two bidirectional GRU layers, attentive
+statistics pooling. Sources: the log-mel CRNN is the usual one of sound-event detection (Cakir et al. 2017,
 arXiv 1702.06286); attentive statistics pooling is Okabe et al. 2018, arXiv 1803.10963.
 """
 
@@ -34,6 +34,8 @@ HOP = 160  # 10 ms
 STRIDE = 4  # log-mel frames per output frame: 40 ms
 FLOOR = 65 * np.log(10) / 10  # natural-log power units
 ACTIVE = 35 * np.log(10) / 10
+DEEPEST = 26.0  # natural-log power units under the peak: floor of a speaker's spectrum
+TINY = 1e-13  # power of nothing
 SCALE = 2.5  # natural-log power units that become 1
 CLASSES = 9
 
@@ -96,9 +98,10 @@ class FrontEnd(nn.Module):
         self.register_buffer("filters", torch.tensor(mel_filters()), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
+        """See the class."""
         power = self._power(waveform, self.mel_kernels)  # B, T, 257
         pitch = self._power(waveform, self.pitch_kernels)  # B, T, 80
-        return torch.log(torch.cat([power @ self.filters, pitch], 2) + 1e-10)  # B, T, 160
+        return torch.log(torch.cat([power @ self.filters, pitch], 2) + TINY)  # B, T, 160
 
     @staticmethod
     def _power(waveform: Tensor, kernels: Tensor) -> Tensor:
@@ -114,12 +117,15 @@ class Features(NamedTuple):
     Attributes:
         values: (B, 2, T, 2 * BANDS); 0 where masked.
         mask: (B, T), 1 between the first and the last active frame.
-        spectrum: (B, 2 * BANDS), mean over active frames, level removed.
+        spectrum: (B, 2 * BANDS), mean over active frames, level removed: the clip's part of a speaker
+            reference. Its floor lies deeper than that of ``values``.
+        active: (B, T), 1 where active.
     """
 
     values: Tensor
     mask: Tensor
     spectrum: Tensor
+    active: Tensor
 
 
 def activity(spectra: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,7 +155,7 @@ def mean_spectrum(spectra: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
 
 def band_level(spectrum: Tensor) -> Tensor:
     """Mean of the mel half and of the pitch half, each spread over its bands; (B, 2 * BANDS)."""
-    halves = spectrum.unflatten(1, (2, BANDS)).mean(2, keepdim=True)
+    halves = spectrum.reshape(-1, 2, BANDS).mean(2, keepdim=True)
     return halves.expand(-1, 2, BANDS).flatten(1)
 
 
@@ -161,15 +167,16 @@ def normalise(spectra: Tensor, reference: Tensor, has_reference: Tensor) -> Feat
         reference: (B, 2 * BANDS), the speaker's mean spectrum, level removed; ignored where there is none.
         has_reference: (B, 1), 1 or 0.
     """
-    halves = spectra.unflatten(2, (2, BANDS))
+    halves = spectra.reshape(*spectra.shape[:2], 2, BANDS)
     peak = torch.amax(halves, dim=(1, 3), keepdim=True)
-    spectra = torch.maximum(halves, peak - FLOOR).flatten(2)
     active, mask = activity(spectra)
+    deep, deep_level = mean_spectrum(torch.maximum(halves, peak - DEEPEST).flatten(2), active)
+    spectra = torch.maximum(halves, peak - FLOOR).flatten(2)
     mean, level = mean_spectrum(spectra, active)
     spectrum = mean - level
     speaker = has_reference * reference + (1 - has_reference) * spectrum
     values = torch.stack([spectra - mean[:, None], spectra - (speaker + level)[:, None]], dim=1)
-    return Features(values / SCALE * mask[:, None, :, None], mask, spectrum)
+    return Features(values / SCALE * mask[:, None, :, None], mask, deep - deep_level, active)
 
 
 class Output(NamedTuple):
@@ -177,9 +184,9 @@ class Output(NamedTuple):
 
     Attributes:
         logits: (B, 9), of the whole clip.
-        frame_logits: (B, T // 4, 9).
+        frame_logits: (B, ceil(T / 4), 9).
         embedding: (B, D).
-        frames: (B, T // 4, D / 2), frame embeddings.
+        frames: (B, ceil(T / 4), D / 2), frame embeddings.
     """
 
     logits: Tensor
@@ -228,6 +235,7 @@ class Crnn(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, values: Tensor, mask: Tensor) -> Output:
+        """See the class."""
         mel, pitch = values[..., :BANDS], values[..., BANDS:]
         x = torch.cat([self.mel(mel), self.pitch(pitch)], 1)  # B, C, T / 4, 5
         x = x.transpose(1, 2).flatten(2)  # B, T / 4, C * 5

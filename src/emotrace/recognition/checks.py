@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from emotrace.audio.measures import FRAME_SECONDS, SILENCE_DB
+from emotrace.audio.measures import FRAME_SECONDS
 from emotrace.errors import InputError, NoSpeechError
 from emotrace.results import Array
 from emotrace.timing import samples_to_seconds, seconds_to_samples
+
+SILENT_DB = -80.0
+"""Level under which there is nothing to hear. A model does not mind the level, so this lies well under
+the quietest speech (of RAVDESS, made 20 dB quieter, the loudest frame of a clip is still at -63 dB) and
+over the dither of 16 bits (-90 dB)."""
 
 LOUDEST = 1e6
 """Samples beyond this are no sound in any scale; their squares would leave float32's range."""
@@ -17,7 +22,7 @@ EDGE_FRAMES = 2
 
 
 def is_silent(samples: Array) -> bool:
-    """Whether there is nothing to hear: no 20 ms frame reaches -60 dB once its offset is removed.
+    """Whether there is nothing to hear: no 20 ms frame reaches -80 dB once its offset is removed.
 
     A constant is silent, whatever its value. Two frames at either end do not count (if there are others):
     there, a filter turns the jump from nothing to an offset into a click.
@@ -38,7 +43,7 @@ def is_silent(samples: Array) -> bool:
 
 
 def _sounds(frames: Array) -> bool:
-    return bool((np.std(frames, axis=1, dtype=np.float64) >= 10 ** (SILENCE_DB / 20)).any())
+    return bool((np.std(frames, axis=1, dtype=np.float64) >= 10 ** (SILENT_DB / 20)).any())
 
 
 def check_loudness(block: Array, label: str) -> None:
@@ -59,6 +64,6 @@ def silence_error(samples: Array, label: str) -> NoSpeechError:
     offset = float(samples.mean()) if len(samples) else 0.0
     what = f"only a constant offset of {offset:+.3f}" if abs(offset) > 1e-3 else "only silence"
     return NoSpeechError(
-        f"{label} holds {what} ({samples_to_seconds(len(samples)):.2f} s under {SILENCE_DB:.0f} dB); "
+        f"{label} holds {what} ({samples_to_seconds(len(samples)):.2f} s under {SILENT_DB:.0f} dB); "
         "expected speech: check the microphone or the channel"
     )

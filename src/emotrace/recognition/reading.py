@@ -23,6 +23,7 @@ from emotrace.segmentation import Stretch, StretchCutter, VoiceActivity
 from emotrace.timing import samples_to_seconds, seconds_to_samples
 
 SHORT_SECONDS = 1.0
+QUIET_DB = -50.0  # voice activity begins to miss speech
 LOUD_DB = 12.0  # over full scale: no longer peaks between samples, but a wrong scale
 
 
@@ -139,10 +140,11 @@ class Reading:
     def _joined(self, measures: SignalMeasures, warning: str | None) -> Recognition:
         heard = self.heard
         if not heard.segments:
+            quiet = f", at a level of only {measures.level_db:.0f} dB" if measures.level_db < QUIET_DB else ""
             raise NoSpeechError(
-                f"{self.label}: no speech was found in {measures.duration:.1f} s; expected a recording of "
-                "speech: check the channel, or have it recognised whole (without segments, and with "
-                "whole_seconds over its length)"
+                f"{self.label}: no speech was found in {measures.duration:.1f} s{quiet}; expected a "
+                "recording of speech: check the channel, or have it recognised whole (without segments, and "
+                "with whole_seconds over its length)"
             )
         weights = np.array([s.end - s.start for s in heard.segments])
         speech = float(weights.sum())

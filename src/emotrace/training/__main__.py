@@ -51,7 +51,9 @@ def train_member(data: Path, runs: Path, recipe: Recipe) -> Path:
         if clip.split == "validation" and clip.corpus in validation.JUDGED
     ]
     for name, reference in (("clip alone", None), ("with reference", validation.references(store, clips))):
-        recall = validation.recall_by_corpus(store, clips, validation.predict(network, store, clips, reference))
+        recall = validation.recall_by_corpus(
+            store, clips, validation.predict(network, store, clips, reference)
+        )
         say(f"member {recipe.seed}, validation speakers, {name}: {recall}")
     torch.save({"state": network.state_dict(), "recipe": settings}, path)
     return path

@@ -56,10 +56,12 @@ def warp(x: Tensor, length: int, speed: Tensor, formants: Tensor, pitch: Tensor)
     octave = torch.log2(_PITCH_HZ[None] / pitch[:, None] / _PITCH_HZ[0])
     pitches = octave / torch.log2(_PITCH_HZ[1] / _PITCH_HZ[0])
     halves = []
-    for half, source in zip(x.split(BANDS, 2), (mel, pitches), strict=True):
+    for half, source in zip((x[..., :BANDS], x[..., BANDS:]), (mel, pitches), strict=True):
         columns = (source * 2 / (BANDS - 1) - 1)[:, None]
         grid = torch.stack([columns.expand(b, length, BANDS), rows.expand(b, length, BANDS)], 3)
-        halves.append(functional.grid_sample(half[:, None], grid, "bilinear", "border", align_corners=True)[:, 0])
+        halves.append(
+            functional.grid_sample(half[:, None], grid, "bilinear", "border", align_corners=True)[:, 0]
+        )
     return torch.cat(halves, 2)
 
 
@@ -114,6 +116,8 @@ def mask_stripes(values: Tensor, time: int = 12, bands: int = 12) -> Tensor:
 
     Args:
         values: (B, channels, T, 2 * BANDS), changed in place.
+        time: widest stripe in frames.
+        bands: widest stripe in bands.
     """
     b, _, t, f = values.shape
     for axis, size, widest in ((2, t, time), (3, f, bands), (3, f, bands)):

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from emotrace.audio import load
 from emotrace.labels import label_index
-from emotrace.models.compact_network import BANDS, HOP, FrontEnd, activity, mean_spectrum
+from emotrace.models.compact_network import BANDS, HOP, FrontEnd, normalise
 from emotrace.training.synthetic import non_speech
 
 CORPORA = ("emodb", "ravdess", "nemo", "selvas", "emospeech", "emogator")
 NON_SPEECH_SECONDS = 5.0
+FEATURES = 2  # raise it when the front end changes
 HELD_OUT_MUSIC = ("tchaikovsky", "ragtime", "trumpet")  # ESC-10 fold 3 is held out as well
 
 
@@ -143,7 +144,7 @@ def build_store(data: Path, folder: Path) -> Store:
         folder: where ``features.npy`` and ``features.npz`` lie.
     """
     clips = all_clips(data)
-    key = hashlib.sha256(json.dumps([asdict(c) for c in clips]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([FEATURES, *map(asdict, clips)]).encode()).hexdigest()
     frames_file, index_file = folder / "features.npy", folder / "features.npz"
     if not (index_file.exists() and str(np.load(index_file)["key"]) == key):
         _compute(data, clips, key, frames_file, index_file)
@@ -160,13 +161,13 @@ def _compute(data: Path, clips: Sequence[Clip], key: str, frames_file: Path, ind
         waveform = read_clip(data, clip)
         waveform = np.pad(waveform, (0, max(0, 10 * HOP - len(waveform))))
         logmel = front(torch.from_numpy(waveform)[None])
-        on, inside = activity(logmel)
-        mean, level = mean_spectrum(logmel, on)
-        where = torch.nonzero(inside[0])[:, 0]
+        features = normalise(logmel, torch.zeros(1, 2 * BANDS), torch.zeros(1, 1))
+        level = (logmel[0] * features.active[0, :, None]).sum(0) / features.active.sum()
+        where = torch.nonzero(features.mask[0])[:, 0]
         parts.append(logmel[0].numpy().astype(np.float16))
         active.append((int(where[0]), int(where[-1]) + 1))
-        levels.append(level[0, :: BANDS].numpy())
-        spectra.append((mean - level)[0].numpy())
+        levels.append(level.reshape(2, BANDS).mean(1).numpy())
+        spectra.append(features.spectrum[0].numpy())
     frames_file.parent.mkdir(parents=True, exist_ok=True)
     np.save(frames_file, np.concatenate(parts))
     np.savez(

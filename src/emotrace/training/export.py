@@ -45,7 +45,7 @@ class Ensemble(nn.Module):
         frame_logits = sum(torch.log_softmax(o.frame_logits, 2) for o in outs) / count
         embedding = torch.cat([o.embedding for o in outs], 1)
         frames = torch.cat([o.frames for o in outs], 2)
-        seconds = features.mask.sum(1) * (HOP / 16_000)
+        seconds = features.active.sum(1) * (HOP / 16_000)
         return logits, frame_logits, embedding, frames, features.spectrum, seconds  # type: ignore[return-value]
 
 
@@ -70,7 +70,7 @@ def export(networks: Sequence[Crnn]) -> bytes:
         torch.onnx.export(
             model,
             example,
-            buffer,
+            buffer,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=OPSET,
             input_names=["waveform", "reference", "has_reference"],
@@ -90,7 +90,7 @@ def export(networks: Sequence[Crnn]) -> bytes:
     prune(graph)
     halve_weights(graph)
     onnx.checker.check_model(graph)
-    return graph.SerializeToString()
+    return bytes(graph.SerializeToString())
 
 
 def prune(graph: onnx.ModelProto) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from emotrace.labels import LABELS
 from emotrace.models.compact_network import BANDS, CLASSES, STRIDE, Crnn, band_level, normalise
 from emotrace.training import augment as aug
 from emotrace.training.corpora import Store
@@ -78,6 +79,9 @@ class Sampler:
         self.weight = weight / weight.sum()
         self.clips_of = {s: [i for c in by.values() for i in c] for s, by in self.by_speaker.items()}
         self.speakers = list(self.clips_of)
+        self.sounds = [i for by in self.index.values() for i in by.get(CLASSES - 1, [])]
+        neutral = LABELS.index("neutral")
+        self.voices = [i for c in ("nemo", "ravdess") for i in self.index.get(c, {}).get(neutral, [])]
 
     def _choose(self, n: int) -> list[int]:
         out = []
@@ -125,15 +129,13 @@ class Sampler:
 
     def _noise(self, n: int, frames: int) -> Tensor:
         """Noise spectra (n, frames, 2 * BANDS): two thirds sounds, one third babble of three voices."""
-        sounds = [i for c in ("non_speech", "synthetic") for i in self.index[c][CLASSES - 1]]
         out = []
         for _ in range(n):
-            if self.random.random() < 2 / 3:
-                out.append(self._crop(int(self.random.choice(sounds)), frames))
+            if self.sounds and (self.random.random() < 2 / 3 or not self.voices):
+                out.append(self._crop(int(self.random.choice(self.sounds)), frames))
             else:
-                voices = []
-                for i in self.random.choice(self.index["nemo"][4] + self.index["ravdess"][4], 3):
-                    voices.append(self._crop(int(i), frames) - float(self.store.levels[i, 0]))
+                chosen = [int(i) for i in self.random.choice(self.voices, 3)]
+                voices = [self._crop(i, frames) - float(self.store.levels[i, 0]) for i in chosen]
                 out.append(torch.logsumexp(torch.stack(voices), 0))
         return torch.stack(out)
 
@@ -194,7 +196,9 @@ class Sampler:
         second = torch.tensor([self.store.clips[i].label for i in partners])
         steps = -(-frames // STRIDE)
         before = (torch.arange(steps)[None] * STRIDE + STRIDE / 2 < change[:, None])[..., None]
-        return x, torch.where(before, functional_one_hot(labels)[:, None], functional_one_hot(second)[:, None])
+        return x, torch.where(
+            before, functional_one_hot(labels)[:, None], functional_one_hot(second)[:, None]
+        )
 
     def _channel(self, x: Tensor, reference: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """Room, noise, microphone and line."""
@@ -206,9 +210,11 @@ class Sampler:
                 x[where], float(self.random.uniform(0.15, 0.8)), float(self.random.uniform(-3, 12))
             )
         where = torch.nonzero(aug.chance(n, 0.5))[:, 0]
-        if len(where):
+        if len(where) and (self.sounds or self.voices):
             noise = self._noise(len(where), frames)
-            x[where], mean = aug.add_noise(x[where], level[where, 0] + 1.0, noise, aug.uniform(len(where), 0, 30))
+            x[where], mean = aug.add_noise(
+                x[where], level[where, 0] + 1.0, noise, aug.uniform(len(where), 0, 30)
+            )
             also = aug.chance(len(where), 0.7)
             reference[where[also]] = torch.logaddexp(reference[where[also]], mean[also])
         both = aug.equaliser(n, 4.0) * aug.chance(n, 0.6)[:, None]
@@ -216,7 +222,7 @@ class Sampler:
         only_clip = aug.equaliser(n, 1.5) * aug.chance(n, 0.3)[:, None]
         x = x + (both + only_clip)[:, None]
         reference = reference + both
-        halves = x.unflatten(2, (2, BANDS))  # each has its own scale, so its own floor
+        halves = x.reshape(n, frames, 2, BANDS)  # each has its own scale, so its own floor
         depth = aug.LN_PER_DB * aug.uniform(n, 25, 65)[:, None, None, None]
         raised = torch.maximum(halves, halves.amax((1, 3), keepdim=True) - depth).flatten(2)
         x = torch.where(aug.chance(n, 0.3)[:, None, None], raised, x)
@@ -248,9 +254,14 @@ def train(
         recipe: see :class:`Recipe`.
         report: gets a line every few passes.
     """
-    torch.manual_seed(recipe.seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        return _train(store, chosen, recipe, report)
+
+
+def _train(store: Store, chosen: Sequence[int], recipe: Recipe, report: Callable[[str], None]) -> Crnn:
     network = Crnn(recipe.mel_channels, recipe.pitch_channels, recipe.width, recipe.hidden, recipe.dropout)
-    network = network.to(memory_format=torch.channels_last)  # a sixth faster on CPUs
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a sixth faster on CPUs
     averaged = copy.deepcopy(network)
     sampler = Sampler(store, chosen, recipe)
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.decay)
@@ -270,7 +281,7 @@ def train(
         frame = cross_entropy(out.frame_logits, frame_targets, recipe.smoothing)
         loss = loss + recipe.frame_loss * (frame * weight).sum() / weight.sum()
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 3.0)
         optimiser.step()
         schedule.step()
@@ -284,4 +295,5 @@ def train(
         running += (float(loss.detach()) - running) * 0.02
         if (step + 1) % 375 == 0:
             report(f"step {step + 1}/{steps} loss {running:.3f} {time.monotonic() - started:.0f} s")
-    return averaged.eval()
+    averaged.eval()
+    return averaged

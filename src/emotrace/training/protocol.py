@@ -46,7 +46,7 @@ class Answers:
     @property
     def guess(self) -> NDArray[np.int64]:
         """(n,) likeliest classes."""
-        return self.probabilities.argmax(1)
+        return np.asarray(self.probabilities.argmax(1), np.int64)
 
     def recall(self, corpus: str, where: NDArray[np.int64] | None = None) -> float:
         """Unweighted average recall of one corpus, argmax over all nine labels."""
@@ -95,7 +95,9 @@ class Protocol:
         self.sounds = [c for c in clips if c.corpus == "non_speech"]
         self.waveforms = {c: read_clip(data, c) for c in [*self.speech, *self.others, *self.sounds]}
 
-    def recognise(self, samples: Array, reference: SpeakerReference | None = None, **options: Any) -> Recognition:
+    def recognise(
+        self, samples: Array, reference: SpeakerReference | None = None, **options: Any
+    ) -> Recognition:
         """One waveform at 16 kHz."""
         return self.recognizer.recognize((samples, RATE), reference=reference, **options)
 
@@ -205,7 +207,7 @@ class Protocol:
             assert result.track is not None
             middle = result.track.times + result.track.hop / 2
             truth = np.where(middle < len(a) / RATE, first.label, second.label)
-            guess = result.track.probabilities.argmax(1)
+            guess = np.nan_to_num(result.track.probabilities, nan=-1.0).argmax(1)
             right += int(np.sum(guess == truth))
             total += len(truth)
             still += int(len(np.unique(guess)) == 1)

@@ -51,7 +51,9 @@ def _tones(rng: np.random.Generator) -> NDArray[np.float64]:
 def _sweep(rng: np.random.Generator) -> NDArray[np.float64]:
     t = np.arange(int(RATE * SECONDS)) / RATE
     rate = rng.uniform(0.3, 3)
-    return np.asarray(np.sin(800 * np.sin(2 * np.pi * rate * t) / rate + 2 * np.pi * rng.uniform(300, 2000) * t))
+    return np.asarray(
+        np.sin(800 * np.sin(2 * np.pi * rate * t) / rate + 2 * np.pi * rng.uniform(300, 2000) * t)
+    )
 
 
 def _hum(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -80,7 +82,7 @@ def non_speech() -> dict[str, NDArray[np.float32]]:
         "clicks": _clicks,
     }
     counts = {"noise": 20, "melody": 30, "tones": 15, "sweep": 5, "hum": 10, "clicks": 10}
-    sounds = {}
+    sounds: dict[str, NDArray[np.float32]] = {}
     for kind, make in makers.items():
         for i in range(counts[kind]):
             rng = np.random.default_rng([len(sounds), i])

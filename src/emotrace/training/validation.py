@@ -56,7 +56,9 @@ def predict(
     for row, i in enumerate(clips):
         frames = store.frames[store.starts[i] : store.starts[i + 1]].astype(np.float32)
         logmel = torch.from_numpy(frames)[None]
-        spectrum = torch.zeros(1, 2 * BANDS) if reference is None else torch.from_numpy(reference[row : row + 1])
+        spectrum = (
+            torch.zeros(1, 2 * BANDS) if reference is None else torch.from_numpy(reference[row : row + 1])
+        )
         features = normalise(logmel, spectrum, torch.full((1, 1), float(reference is not None)))
         out[row] = network(features.values, features.mask).logits[0].numpy()
     return out

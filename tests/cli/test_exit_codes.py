@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from emotrace import errors
+from emotrace.cli import exit_codes
+from emotrace.errors import EmotraceError
+
+
+def below(kind: type[EmotraceError]) -> Iterator[type[EmotraceError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from below(child)
+
+
+@pytest.mark.parametrize("kind", [k for k in below(EmotraceError) if k is not EmotraceError])
+def test_every_error_has_the_exit_code_of_its_kind(kind: type[EmotraceError]) -> None:
+    expected = {
+        errors.NoSpeechError: 4,
+        errors.InputError: 3,
+        errors.ModelError: 6,
+        errors.DeviceError: 6,
+        errors.MissingExtraError: 6,
+        errors.OptionError: 2,
+        errors.OutputError: 7,
+    }
+    assert exit_codes.of_error(kind.code) == next(c for k, c in expected.items() if issubclass(kind, k))
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "failures", "code"),
+    [
+        (3, [], 0),
+        (0, [], 0),
+        (0, ["audio", "no-audio", "limit"], 3),
+        (0, ["no-speech", "no-speech"], 4),
+        (0, ["no-speech", "audio"], 3),
+        (1, ["audio"], 5),
+        (1, ["no-speech"], 5),
+        (1, ["output"], 7),
+        (0, ["audio", "output"], 7),
+        (5, ["audio", "output", "bug"], 1),
+    ],
+)
+def test_the_code_of_a_run(succeeded: int, failures: list[str], code: int) -> None:
+    assert exit_codes.of_run(succeeded, failures) == code
+
+
+def test_every_code_has_a_meaning_and_stands_in_the_help() -> None:
+    codes = {value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)}
+    assert codes == set(exit_codes.MEANINGS)
+    for code, meaning in exit_codes.MEANINGS.items():
+        assert f"  {code:<4} {meaning}" in exit_codes.epilog()

@@ -1,0 +1,19 @@
+"""Small networks with random weights."""
+
+from __future__ import annotations
+
+import torch
+
+from emotrace.models.compact_network import Crnn
+
+
+def network(seed: int) -> Crnn:
+    """A small network with random weights, in evaluation mode."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        made = Crnn((8, 8, 16, 16), (4, 4, 8, 8), width=48, hidden=24).eval()
+        for layer in made.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):  # as after training: not the identity
+                layer.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
+                layer.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr]
+    return made
