@@ -24,8 +24,7 @@ demo: .venv-demo/ready
 
 test: .venv/ready
 	rm -f .coverage .coverage.*
-	EMOTRACE_TEST_DATA=$(abspath $(DATA)) COVERAGE_PROCESS_START=$(abspath pyproject.toml) \
-	  $(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered
+	EMOTRACE_TEST_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered
 
 test-all: .venv/ready
 	EMOTRACE_TEST_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest

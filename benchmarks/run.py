@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -154,26 +155,51 @@ def bench_long(folder: Path) -> dict[str, Any]:
 
 
 def bench_decode(folder: Path) -> dict[str, Any]:
-    """Decode and resample against librosa.load (16 kHz mono), in one process, in turn."""
+    """Decode and resample against librosa.load (16 kHz mono): same files, one process, first in turn."""
     import librosa
 
     from emotrace.audio import load
 
+    loaders: dict[str, Callable[[Path], Any]] = {
+        "ours": lambda path: load(path).samples,
+        "theirs": lambda path: librosa.load(path, sr=16_000)[0],
+    }
     out: dict[str, Any] = {"librosa": metadata.version("librosa")}
     for name, codec in (("mp3", "libmp3lame"), ("m4a", "aac"), ("flac", "flac")):
-        path = material.encode(folder / f"minute.{name}", material.speech(44_100), 44_100, codec, 60.0)
-        load(path)
-        librosa.load(path, sr=16_000)
-        ratios = []
-        for _ in range(7):
-            a = time.perf_counter()
-            ours = load(path).samples
-            b = time.perf_counter()
-            theirs, _rate = librosa.load(path, sr=16_000)
-            ratios.append((time.perf_counter() - b) / (b - a))
-        out[f"{name}: librosa's time / ours"] = statistics.median(ratios)
-        out[f"{name}: difference, dB under the signal"] = _difference_db(ours, theirs)
+        mono = material.encode(folder / f"minute.{name}", material.speech(44_100), 44_100, codec, 60.0)
+        for kind, path in (("mono", mono), ("stereo", _stereo(mono, codec))):
+            samples = {who: loader(path) for who, loader in loaders.items()}
+            wall: dict[str, list[float]] = {who: [] for who in loaders}
+            cpu: dict[str, list[float]] = {who: [] for who in loaders}
+            for turn in range(12):
+                for who in sorted(loaders, reverse=turn % 2 == 1):
+                    started, used = time.perf_counter(), _cpu_seconds()
+                    loaders[who](path)
+                    wall[who].append(time.perf_counter() - started)
+                    cpu[who].append(_cpu_seconds() - used)
+            for clock, timed in (("time", wall), ("CPU time", cpu)):
+                ours, theirs = statistics.median(timed["ours"]), statistics.median(timed["theirs"])
+                out[f"{name} {kind}: {clock}, ms per minute of sound"] = 1000 * ours
+                out[f"{name} {kind}: librosa's {clock} / ours"] = theirs / ours
+            difference = _difference_db(samples["ours"], samples["theirs"])
+            out[f"{name} {kind}: difference, dB under the signal"] = difference
     return out
+
+
+def _stereo(mono: Path, codec: str) -> Path:
+    """The recording as a second microphone would add to it: later and weaker."""
+    path = mono.with_name(f"stereo-{mono.name}")
+    if not path.exists():
+        mix = "asplit[a][b];[b]adelay=7,volume=0.7[c];[a][c]join=inputs=2:channel_layout=stereo"
+        command = ["ffmpeg", "-v", "error", "-i", str(mono), "-af", mix, "-c:a", codec, str(path)]
+        subprocess.run(command, check=True)
+    return path
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this process and of the ones it started, such as librosa's ffmpeg."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _difference_db(ours: Any, theirs: Any) -> float:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emotrace.audio import Decoder, load
 from emotrace.errors import AudioError, LimitError, NoAudioError
-from tests.audio.tones import Pipe, encode, tone
+from tests.audio.tones import Pipe, encode, strength, tone
 
 SOUND = tone(440, 3)
 WAV = encode(SOUND, 16000)
@@ -93,6 +93,26 @@ def test_sound_of_which_nothing_can_be_decoded() -> None:
         load(MP4[:start] + noise)
     except AudioError as problem:
         assert "damaged" in str(problem)
+
+
+@pytest.mark.parametrize(
+    "labels", [(1, 2), (2, 1), (1, 1), (6, 2, 1), (400, 401, 402), tuple(range(10, 0, -1))]
+)
+def test_channels_in_an_unusual_order(labels: tuple[int, ...]) -> None:
+    """PyAV 17.1 to 18.1 frees the list of such an order twice, which ends the process."""
+    count, pcm = len(labels), (np.outer(tone(440, 1), np.arange(len(labels)) == 1) * 32767).astype(">i2")
+    form = struct.pack(">d4sIIIII", 16000, b"lpcm", 0, 2 * count, 1, count, 16)
+    order = b"".join(struct.pack(">II3f", label, 0, 0, 0, 0) for label in labels)
+    content = b"caff" + struct.pack(">HH", 1, 0)
+    for kind, inside in (
+        (b"desc", form),
+        (b"chan", struct.pack(">III", 0, 0, count) + order),
+        (b"data", bytes(4) + pcm.tobytes()),
+    ):
+        content += kind + struct.pack(">q", len(inside)) + inside
+    assert Decoder(content).description.channels == count
+    assert strength(load(content, channel=1).samples, 440) == pytest.approx(0.5, abs=1e-3)
+    assert strength(load(content).samples, 440) == pytest.approx(0.5 / count, abs=1e-3)
 
 
 def attempt(content: bytes) -> None:

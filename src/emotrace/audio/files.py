@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotrace.audio.allowed import CODECS, OPTIONS, format_allowed
-from emotrace.audio.pieces import Description, Piece, checked_rate
+from emotrace.audio.pieces import Description, Piece, Samples, checked_rate
 from emotrace.audio.sniff import audio_kind, is_text, length_is_exact, looks_like
 from emotrace.audio.sources import Limits, open_reader
 from emotrace.errors import AudioError, NoAudioError
 
 if TYPE_CHECKING:
-    from av import AudioFifo
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer
@@ -99,22 +98,18 @@ class AudioFile:
             AudioError: reading failed, or nothing could be decoded.
             NoAudioError: there is not one sample.
         """
-        from av import AudioFifo
-
-        fifo, kind, full = AudioFifo(), ("", 0, 0), 0
+        frames: list[AudioFrame] = []
+        kind, count = ("", 0, 0), 0
         for frame in self._frames():
             now = (frame.format.name, frame.sample_rate, frame.layout.nb_channels)
-            if now != kind:
-                if fifo.samples:
-                    yield self._piece(fifo)
-                rate = checked_rate(frame.sample_rate, self._label)
-                fifo, kind, full = AudioFifo(), now, min(rate * PIECE_SECONDS, PIECE_VALUES // now[2])
-            frame.pts = None  # the FIFO refuses gaps
-            fifo.write(frame)
-            if fifo.samples >= full:
-                yield self._piece(fifo)
-        if fifo.samples:
-            yield self._piece(fifo)
+            if now != kind or count >= kind[1] * PIECE_SECONDS or count * kind[2] >= PIECE_VALUES:
+                if frames:
+                    yield self._joined(frames, *kind)
+                frames, kind, count = [], now, 0
+            frames.append(frame)
+            count += frame.samples
+        if frames:
+            yield self._joined(frames, *kind)
         self._finish()
 
     def _open(self) -> InputContainer:
@@ -156,6 +151,7 @@ class AudioFile:
         for chosen in found:
             if chosen.codec_context is not None and chosen.codec_context.name in CODECS:
                 _discard_others(container, chosen)
+                _forget_order(chosen)
                 return chosen
         raise AudioError(f"{self._label} has sound in a coding that is not known here; convert it to WAV")
 
@@ -188,19 +184,12 @@ class AudioFile:
                 if frame.samples:
                     yield frame
 
-    def _piece(self, fifo: AudioFifo) -> Piece:
-        # Not frame.to_ndarray(): of eight planes or more it reads one that is not there (PyAV 18.1).
-        from av.audio.plane import AudioPlane
-
-        frame: Any = fifo.read()
-        rate, channels, form = frame.sample_rate, frame.layout.nb_channels, frame.format.name
+    def _joined(self, frames: list[AudioFrame], form: str, rate: int, channels: int) -> Piece:
         dtype = np.dtype(DTYPES[form.removesuffix("p")])
-        self._seconds += frame.samples / rate
+        self._seconds += sum(frame.samples for frame in frames) / checked_rate(rate, self._label)
         if form.endswith("p"):
-            planes = [AudioPlane(frame, number) for number in range(channels)]
-            return Piece(tuple(np.frombuffer(plane, dtype, frame.samples) for plane in planes), rate)
-        mixed = np.frombuffer(AudioPlane(frame, 0), dtype, frame.samples * channels)
-        return Piece(tuple(mixed.reshape(-1, channels).T), rate)
+            return Piece(tuple(_plane(frames, dtype, number, 1) for number in range(channels)), rate)
+        return Piece(tuple(_plane(frames, dtype, 0, channels).reshape(-1, channels).T), rate)
 
     def _finish(self) -> None:
         self._check_reading()
@@ -266,3 +255,19 @@ def _discard_others(container: InputContainer, chosen: AudioStream) -> None:
     for stream in container.streams:
         if stream.index != chosen.index:
             stream.discard = Discard.all
+
+
+def _forget_order(stream: AudioStream) -> None:
+    """Keep only the number of channels: PyAV 17.1 to 18.1 frees the list of an unusual order twice."""
+    if count := stream.codec_context.layout.nb_channels:
+        stream.codec_context.layout = f"{count} channels"
+
+
+def _plane(frames: list[AudioFrame], dtype: np.dtype[Any], number: int, width: int) -> Samples:
+    # Not frame.to_ndarray(): of eight planes or more it reads one that is not there (PyAV 18.1).
+    from av.audio.plane import AudioPlane
+
+    planes: list[Any] = [AudioPlane(frame, number) for frame in frames]
+    counts = [frame.samples * width for frame in frames]
+    parts = [memoryview(plane)[: n * dtype.itemsize] for plane, n in zip(planes, counts, strict=True)]
+    return np.frombuffer(b"".join(parts), dtype, sum(counts))

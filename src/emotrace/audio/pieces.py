@@ -93,13 +93,11 @@ def to_float(samples: Samples) -> Array:
     >>> to_float(np.array([-32768, 16384], np.int16)), to_float(np.array([128, 192], np.uint8))
     (array([-1. ,  0.5], dtype=float32), array([0. , 0.5], dtype=float32))
     """
-    scale = SCALES[samples.dtype.name]
-    with np.errstate(over="ignore"):  # becomes infinity, which is refused
-        floats: Array = samples.astype(np.float32)
+    scale = np.float32(SCALES[samples.dtype.name])
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are refused later
+        floats: Array = np.multiply(samples, scale, dtype=np.float32)
     if samples.dtype == np.uint8:
-        floats -= np.float32(128)
-    if scale != 1.0:
-        floats *= np.float32(scale)
+        floats -= np.float32(1)
     return floats
 
 

@@ -93,22 +93,20 @@ def telephone(n: int) -> Tensor:
     return -octaves.clamp(max=60.0) * LN_PER_DB
 
 
-def add_noise(x: Tensor, level: Tensor, noise: Tensor, snr_db: Tensor) -> tuple[Tensor, Tensor]:
+def add_noise(x: Tensor, noise: Tensor, snr_db: Tensor) -> tuple[Tensor, Tensor]:
     """Mix noise in; powers add.
 
     Args:
         x: (B, T, 2 * BANDS).
-        level: (B,), mean power of the active speech in the mel half (natural log).
         noise: (B, T, 2 * BANDS).
-        snr_db: (B,).
+        snr_db: (B,), ratio of the mean powers of the mel halves.
 
     Returns:
         The mix, and the noise's mean spectrum at the mixed level, (B, 2 * BANDS), natural-log power.
     """
-    own = torch.log(torch.exp(noise[:, :, :BANDS]).mean((1, 2)))
-    gain = level - own - snr_db * LN_PER_DB
-    noise = noise + gain[:, None, None]
-    return torch.logaddexp(x, noise), torch.log(torch.exp(noise).mean(1))
+    speech_level, noise_level = (torch.log(torch.exp(s[:, :, :BANDS]).mean((1, 2))) for s in (x, noise))
+    noise = noise + (speech_level - noise_level - snr_db * LN_PER_DB)[:, None, None]
+    return torch.logaddexp(x, noise), noise.mean(1)
 
 
 def mask_stripes(values: Tensor, time: int = 12, bands: int = 12) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emotrace.labels import LABELS
 from emotrace.models.compact_network import Crnn
-from emotrace.models.package import ModelCard, write_package
+from emotrace.models.package import CARD_FILE, Figure, ModelCard, read_card, write_package
 from emotrace.training.export import export, sizes
 
 LICENCE = """\
@@ -37,7 +37,7 @@ CARD: dict[str, Any] = {
     "graphs": {"fp32": "compact.onnx"},
     "track": {"method": "sliding-window", "window": 1.5, "hop": 0.5},
     "description": (
-        "Four small convolutional recurrent networks over mel and pitch spectra, averaged; trained from "
+        "Two small convolutional recurrent networks over mel and pitch spectra, averaged; trained from "
         "scratch on acted emotional speech in five languages."
     ),
     "training_data": (
@@ -68,3 +68,43 @@ def write_card(networks: Sequence[Crnn], folder: Path, **changes: Any) -> ModelC
     """
     files = {"compact.onnx": export(networks), "LICENSE.txt": LICENCE.encode()}
     return write_package(folder, files, {**CARD, **sizes(networks), **changes})
+
+
+def figures_of(report: Mapping[str, Any], split: str) -> tuple[Figure, ...]:
+    """The figures of a report, as the card states them.
+
+    Args:
+        report: what :meth:`emotrace.training.protocol.Protocol.run` gives.
+        split: which split it was run on.
+    """
+    judged = "EMO-DB, RAVDESS, nEMO"
+
+    def figure(name: str, value: float, corpus: str = judged, interval: Any = None) -> Figure:
+        bounds = None if interval is None else (round(interval[0], 3), round(interval[1], 3))
+        return Figure(name=name, value=round(value, 3), interval=bounds, corpus=corpus, split=split)
+
+    out = []
+    for key, words in (("clip_alone", "clip alone"), ("with_reference", "with a reference of 10 clips")):
+        part = report[key]
+        name = f"mean unweighted average recall, {words}"
+        out.append(figure(name, part["mean_recall"], interval=part["interval_by_speaker"]))
+        out += [figure(f"unweighted average recall, {words}", v, c) for c, v in part["recall"].items()]
+        out.append(figure(f"expected calibration error, {words}", part["expected_calibration_error"]))
+        out.append(figure(f"share of speech called unknown, {words}", part["speech_called_unknown"]))
+    for key in ("telephone", "noise_10_db", "minus_20_db", "plus_20_db"):
+        out.append(figure(f"mean recall, clip alone, {key}", report[key]["clip_alone"]))
+        out.append(figure(f"mean recall, with reference, {key}", report[key]["with_reference"]))
+    if "unknown_recall_non_speech" in report:
+        out.append(
+            figure("recall of unknown", report["unknown_recall_non_speech"], "ESC-10 fold 3 and music")
+        )
+    stitched = report["stitched"]
+    out.append(figure("frame accuracy, clip alone, two utterances joined", stitched["clip_alone"]))
+    out.append(figure("frame accuracy, with reference, two utterances joined", stitched["with_reference"]))
+    return tuple(out)
+
+
+def add_figures(folder: Path, report: Mapping[str, Any], split: str) -> None:
+    """Write the figures of a report into a package's card."""
+    card = read_card(folder).model_copy(update={"figures": figures_of(report, split)})
+    (folder / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -52,6 +52,8 @@ class Recipe:
     mixup: float = 0.3
     reference: float = 0.7
     stitched_from: float = 0.8
+    noise: float = 0.5
+    snr_db: tuple[float, float] = (20.0, 50.0)
     crop: tuple[float, float] = (1.0, 2.4)
     mel_channels: tuple[int, ...] = (24, 48, 64, 64)
     pitch_channels: tuple[int, ...] = (16, 32, 32, 32)
@@ -209,12 +211,10 @@ class Sampler:
             x[where] = aug.reverberate(
                 x[where], float(self.random.uniform(0.15, 0.8)), float(self.random.uniform(-3, 12))
             )
-        where = torch.nonzero(aug.chance(n, 0.5))[:, 0]
+        where = torch.nonzero(aug.chance(n, self.recipe.noise))[:, 0]
         if len(where) and (self.sounds or self.voices):
             noise = self._noise(len(where), frames)
-            x[where], mean = aug.add_noise(
-                x[where], level[where, 0] + 1.0, noise, aug.uniform(len(where), 0, 30)
-            )
+            x[where], mean = aug.add_noise(x[where], noise, aug.uniform(len(where), *self.recipe.snr_db))
             also = aug.chance(len(where), 0.7)
             reference[where[also]] = torch.logaddexp(reference[where[also]], mean[also])
         both = aug.equaliser(n, 4.0) * aug.chance(n, 0.6)[:, None]
@@ -240,11 +240,25 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     return -(targets * torch.log_softmax(logits.float(), -1)).sum(-1)
 
 
+def refinement(recipe: Recipe) -> Recipe:
+    """The second phase: heavier noise, half of all batches stitched, a lower learning rate."""
+    return replace(
+        recipe,
+        seed=recipe.seed + 1000,
+        passes=max(1, recipe.passes // 4),
+        learning_rate=recipe.learning_rate / 3,
+        noise=0.65,
+        snr_db=(0.0, 30.0),
+        stitched_from=0.0,
+    )
+
+
 def train(
     store: Store,
     chosen: Sequence[int],
     recipe: Recipe,
     report: Callable[[str], None] = print,
+    start: Crnn | None = None,
 ) -> Crnn:
     """Train a network on the chosen clips and return it with averaged weights, in evaluation mode.
 
@@ -253,14 +267,19 @@ def train(
         chosen: indices of the clips to train on.
         recipe: see :class:`Recipe`.
         report: gets a line every few passes.
+        start: weights to go on from; new ones if None.
     """
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        return _train(store, chosen, recipe, report)
+        return _train(store, chosen, recipe, report, start)
 
 
-def _train(store: Store, chosen: Sequence[int], recipe: Recipe, report: Callable[[str], None]) -> Crnn:
+def _train(
+    store: Store, chosen: Sequence[int], recipe: Recipe, report: Callable[[str], None], start: Crnn | None
+) -> Crnn:
     network = Crnn(recipe.mel_channels, recipe.pitch_channels, recipe.width, recipe.hidden, recipe.dropout)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a sixth faster on CPUs
     averaged = copy.deepcopy(network)
     sampler = Sampler(store, chosen, recipe)

@@ -84,10 +84,18 @@ class Protocol:
         split: ``"validation"`` or ``"test"``.
         recognizer: what is judged.
         report: gets a line now and then.
+        pairs: how many pairs of utterances are joined for emotion over time.
     """
 
-    def __init__(self, data: Path, split: str, recognizer: Recognizer, report: Callable[[str], None]) -> None:
-        self.data, self.recognizer, self.report = data, recognizer, report
+    def __init__(
+        self,
+        data: Path,
+        split: str,
+        recognizer: Recognizer,
+        report: Callable[[str], None],
+        pairs: int = 300,
+    ) -> None:
+        self.data, self.recognizer, self.report, self.pairs = data, recognizer, report, pairs
         clips = [c for c in all_clips(data) if c.split == split]
         self.speech = [c for c in clips if c.corpus in JUDGED]
         self.others = [c for c in clips if c.corpus in OTHERS]
@@ -168,7 +176,7 @@ class Protocol:
             out["non_speech_clips"] = len(self.sounds)
         others = self.answers(self.others)
         out["other_corpora_clip_alone"] = {c: others.recall(c) for c in OTHERS}
-        out["stitched"] = self.stitched(300)
+        out["stitched"] = self.stitched(self.pairs)
         return out
 
     def _summary(self, answers: Answers) -> dict[str, Any]:
@@ -189,29 +197,40 @@ class Protocol:
     def stitched(self, count: int, seed: int = 2) -> dict[str, float]:
         """Frame accuracy on two utterances of one speaker with different emotions, joined.
 
-        Each utterance is cut to the part between its first and last frame within 35 dB of its loudest.
+        Each utterance is cut to the part between its first and last frame within 35 dB of its loudest. Once
+        without and once with a reference of ten other clips of the speaker.
         """
         rng = np.random.default_rng(seed)
         by_speaker: dict[str, list[Clip]] = {}
         for clip in self.speech:
             by_speaker.setdefault(clip.speaker, []).append(clip)
         speakers = sorted(by_speaker)
-        right = total = still = 0
+        right = np.zeros(2)
+        total = still = 0
         for i in range(count):
             clips = by_speaker[speakers[i % len(speakers)]]
             first = clips[rng.integers(len(clips))]
             rest = [c for c in clips if c.label != first.label]
             second = rest[rng.integers(len(rest))]
+            others = [c for c in clips if c not in (first, second)]
+            chosen = rng.choice(len(others), min(10, len(others)), replace=False)
+            reference = self.recognizer.reference([(self.waveforms[others[k]], RATE) for k in chosen])
             a, b = trim(self.waveforms[first]), trim(self.waveforms[second])
-            result = self.recognise(np.concatenate([a, b]), frames=True)
-            assert result.track is not None
-            middle = result.track.times + result.track.hop / 2
-            truth = np.where(middle < len(a) / RATE, first.label, second.label)
-            guess = np.nan_to_num(result.track.probabilities, nan=-1.0).argmax(1)
-            right += int(np.sum(guess == truth))
+            for column, given in enumerate((None, reference)):
+                track = self.recognise(np.concatenate([a, b]), given, frames=True).track
+                assert track is not None
+                middle = track.times + track.hop / 2
+                truth = np.where(middle < len(a) / RATE, first.label, second.label)
+                guess = np.nan_to_num(track.probabilities, nan=-1.0).argmax(1)
+                right[column] += np.sum(guess == truth)
             total += len(truth)
             still += int(len(np.unique(guess)) == 1)
-        figures = {"clips": count, "frame_accuracy": right / total, "share_without_change": still / count}
+        figures = {
+            "clips": count,
+            "clip_alone": float(right[0] / total),
+            "with_reference": float(right[1] / total),
+            "share_without_change_with_reference": still / count,
+        }
         self.report(f"stitched: {figures}")
         return figures
 
