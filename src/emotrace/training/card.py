@@ -104,7 +104,16 @@ def figures_of(report: Mapping[str, Any], split: str) -> tuple[Figure, ...]:
     return tuple(out)
 
 
+def set_temperature(folder: Path, temperature: float) -> None:
+    """Write the temperature into a package's card; figures of another temperature are dropped."""
+    _change(folder, temperature=temperature, figures=())
+
+
+def _change(folder: Path, **fields: Any) -> None:
+    card = read_card(folder).model_copy(update=fields)
+    (folder / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
 def add_figures(folder: Path, report: Mapping[str, Any], split: str) -> None:
     """Write the figures of a report into a package's card."""
-    card = read_card(folder).model_copy(update={"figures": figures_of(report, split)})
-    (folder / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _change(folder, figures=figures_of(report, split))

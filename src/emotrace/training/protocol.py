@@ -76,6 +76,27 @@ def with_noise(samples: Array, noise: Array, snr_db: float) -> Array:
     return np.asarray(samples + gain * noise, np.float32)
 
 
+def half_temperature(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+    """The temperature that takes back half of the overconfidence, in steps of 0.05.
+
+    Half, because the few speakers it is fitted on say little about others: in full it can turn as much
+    overconfidence into underconfidence.
+
+    Args:
+        probabilities: (n, 9), at temperature 1.
+        truth: (n,) true classes.
+    """
+    confidence = probabilities.max(1).mean()
+    target = (confidence + np.mean(probabilities.argmax(1) == truth)) / 2
+    logits = np.log(np.maximum(probabilities, 1e-12))
+
+    def gap(temperature: float) -> float:
+        scaled = np.exp(logits / temperature)
+        return abs(float((scaled.max(1) / scaled.sum(1)).mean() - target))
+
+    return float(min(np.round(np.arange(0.5, 3.0, 0.05), 2), key=gap))
+
+
 class Protocol:
     """Runs the recognizer over one split.
 
