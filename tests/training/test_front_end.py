@@ -168,8 +168,9 @@ def test_what_normalise_removes_and_what_it_leaves() -> None:
     active, _ = activity(spectra)
     mean = (alone.values[0, 0] * active[0, :, None]).sum(0) / active.sum()
     assert mean.abs().max() < 1e-4
-    shift = (compared.values - alone.values)[0, 1] * SCALE
-    expected = (alone.spectrum - reference)[0] * alone.mask[0, :, None]
+    flat = normalise(spectra, torch.zeros(1, 160), torch.ones(1, 1))
+    shift = (compared.values - flat.values)[0, 1] * SCALE
+    expected = -reference[0] * alone.mask[0, :, None]
     assert (shift - expected).abs().max() < 1e-4
 
 
@@ -177,7 +178,8 @@ def test_a_clip_of_its_own_reference_is_the_clip_alone() -> None:
     spectra = spectra_of(voice(16_000))
     alone = normalise(spectra, torch.zeros(1, 160), torch.zeros(1, 1))
     compared = normalise(spectra, alone.spectrum, torch.ones(1, 1))
-    assert (alone.values - compared.values).abs().max() < 1e-5
+    # Nearly: the floor of a speaker's spectrum lies deeper than that of a clip.
+    assert (alone.values - compared.values).abs().max() < 0.05
 
 
 def test_nothing_is_left_under_the_floor() -> None:

@@ -175,7 +175,7 @@ def command_baselines(args: argparse.Namespace) -> None:
     """The two classic baselines."""
     from emotrace.training.baselines import run_baselines
 
-    figures = run_baselines(args.data, args.split, say)
+    figures = run_baselines(args.data, args.runs, args.split, say)
     say(json.dumps(figures, indent=2))
 
 

@@ -7,7 +7,6 @@ reference, the mean of the speaker's other clips is subtracted.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,16 +74,16 @@ def less_speaker(
     return out
 
 
-def run_baselines(data: Path, split: str, report: Callable[[str], None]) -> dict[str, Any]:
+def run_baselines(data: Path, runs: Path, split: str, report: Callable[[str], None]) -> dict[str, Any]:
     """Train on the training speakers, report mean recall of the judged corpora on a split.
 
     Args:
         data: folder of the corpora.
+        runs: folder of the features.
         split: ``"validation"`` or ``"test"``.
         report: gets a line now and then.
     """
-    runs = Path("runs")
-    store = build_store(data, runs if runs.is_dir() else Path(tempfile.mkdtemp()))
+    store = build_store(data, runs)
     used = (*JUDGED, "non_speech")
     train = [i for i, c in enumerate(store.clips) if c.split == "train" and c.corpus in used]
     judged = [i for i, c in enumerate(store.clips) if c.split == split and c.corpus in JUDGED]
