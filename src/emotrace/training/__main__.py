@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from emotrace.labels import LABELS
 from emotrace.models.compact_network import Crnn
 from emotrace.training import validation
 from emotrace.training.card import add_figures, set_temperature, write_card
@@ -24,6 +25,7 @@ PASSES = (100, 100, 100)
 """Passes of each member or fold, before the refinement; its place is its seed."""
 FOLDS = 3
 MEMBERS = 2
+UNKNOWN = LABELS.index("unknown")
 REFINED_SHARE = 0.7
 """How far the weights go from the first phase to the refined ones: between the best recall on clean speech
 (.5) and on noisy speech (1), by the validation speakers."""
@@ -113,9 +115,8 @@ def command_train(args: argparse.Namespace) -> None:
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(len(recipes), os.cpu_count() or 1), maxtasksperchild=1) as pool:
         paths = pool.starmap(train_member, [(args.data, args.runs, r) for r in recipes], chunksize=1)
-    write_card(load_members(paths, Recipe()), args.out)
-    command_calibrate(args)
-    say(f"the package is {args.out}")
+    say(f"trained: {', '.join(map(str, paths))}")
+    command_package(args)
 
 
 def command_member(args: argparse.Namespace) -> None:
@@ -124,24 +125,28 @@ def command_member(args: argparse.Namespace) -> None:
 
 
 def command_package(args: argparse.Namespace) -> None:
-    """Make the package of members that are trained."""
+    """Make the package of trained members, its bias of ``unknown`` and temperature by the validation speakers."""
+    from emotrace.recognition import Recognizer
+    from emotrace.training.protocol import Protocol, half_temperature, unknown_bias
+
     paths = [args.runs / f"member-{seed}.pt" for seed in range(args.members)]
     write_card(load_members(paths, Recipe()), args.out)
-
-
-def command_calibrate(args: argparse.Namespace) -> None:
-    """Fit the temperature of the package on the validation speakers and write it into its card."""
-    from emotrace.recognition import Recognizer
-    from emotrace.training.protocol import Protocol, half_temperature
-
-    set_temperature(args.out, 1.0)
+    protocol = Protocol(args.data, "validation", Recognizer(str(args.out)), say)
+    bias = unknown_bias(protocol.answers(protocol.speech, protocol.noisy).probabilities)
+    networks = load_members(paths, Recipe())
+    for network in networks:
+        with torch.no_grad():
+            network.head.bias[UNKNOWN] += bias
+            network.frame_head.bias[UNKNOWN] += bias
+    write_card(networks, args.out)
+    say(f"bias of unknown {bias}")
     protocol = Protocol(args.data, "validation", Recognizer(str(args.out)), say)
     parts = [protocol.answers(protocol.speech, reference_clips=k) for k in (0, 10)]
     temperature = half_temperature(
         np.concatenate([p.probabilities for p in parts]), np.concatenate([p.truth for p in parts])
     )
     set_temperature(args.out, temperature)
-    say(f"temperature {temperature}; mean recall {[round(p.mean_recall(), 3) for p in parts]}")
+    say(f"{args.out}: temperature {temperature}; mean recall {[round(p.mean_recall(), 3) for p in parts]}")
 
 
 def command_cross_validate(args: argparse.Namespace) -> None:
@@ -202,7 +207,6 @@ def main() -> None:
         ("member", command_member),
         ("package", command_package),
         ("cross-validate", command_cross_validate),
-        ("calibrate", command_calibrate),
         ("baselines", command_baselines),
         ("evaluate", command_evaluate),
     ):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,18 @@ def with_noise(samples: Array, noise: Array, snr_db: float) -> Array:
     return np.asarray(samples + gain * noise, np.float32)
 
 
+def unknown_bias(probabilities: NDArray[np.float64], share: float = 0.01) -> float:
+    """What to add to the logit of ``unknown`` so that this share of noisy speech is called so, in steps of 0.1.
+
+    Args:
+        probabilities: (n, 9), of speech in noise, at temperature 1.
+        share: of the clips.
+    """
+    logits = np.log(np.maximum(probabilities, 1e-12))
+    margin = logits[:, UNKNOWN] - np.delete(logits, UNKNOWN, 1).max(1)
+    return max(0.0, float(np.floor(-np.quantile(margin, 1 - share) * 10) / 10))
+
+
 def half_temperature(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     """The temperature that takes back half of the overconfidence, in steps of 0.05.
 
@@ -95,6 +108,13 @@ def half_temperature(probabilities: NDArray[np.float64], truth: NDArray[np.int64
         return abs(float((scaled.max(1) / scaled.sum(1)).mean() - target))
 
     return float(min(np.round(np.arange(0.5, 3.0, 0.05), 2), key=gap))
+
+
+def mean_of(references: Sequence[SpeakerReference]) -> SpeakerReference:
+    """The reference of all clips together, from the references of each."""
+    seconds = sum(r.seconds for r in references)
+    spectrum = sum(r.spectrum.astype(np.float64) * (r.seconds / seconds) for r in references)
+    return SpeakerReference(np.asarray(spectrum, np.float32), seconds, references[0].model)
 
 
 class Protocol:
@@ -146,22 +166,34 @@ class Protocol:
         for i, clip in enumerate(clips):
             by_speaker.setdefault(clip.speaker, []).append(i)
         waveforms = [change(self.waveforms[clip], i) for i, clip in enumerate(clips)]
+        parts: dict[int, SpeakerReference] = {}
         rows = []
         for i, clip in enumerate(clips):
             reference = None
             others = [j for j in by_speaker[clip.speaker] if j != i]
             if reference_clips and others:
                 chosen = rng.choice(others, min(reference_clips, len(others)), replace=False)
-                reference = self.recognizer.reference([(waveforms[j], RATE) for j in chosen])
+                for j in chosen:
+                    if j not in parts:
+                        parts[j] = self.recognizer.reference([(waveforms[j], RATE)])
+                reference = mean_of([parts[j] for j in chosen])
             result = self.recognise(waveforms[i], reference)
             rows.append([result.scores[label] for label in LABELS])
         return Answers(clips, np.array(rows))
 
+    @cached_property
     def _noises(self) -> list[Array]:
-        if self.sounds:
-            return [self.waveforms[c] for c in self.sounds]
-        trained = [c for c in all_clips(self.data) if c.corpus == "non_speech" and c.split == "train"]
-        return [read_clip(self.data, c) for c in trained[::5]]
+        """A sound for each clip of the judged corpora: held-out ones, or trained ones where there are none."""
+        sounds = [self.waveforms[c] for c in self.sounds]
+        if not sounds:
+            trained = [c for c in all_clips(self.data) if c.corpus == "non_speech" and c.split == "train"]
+            sounds = [read_clip(self.data, c) for c in trained[::5]]
+        choice = np.random.default_rng(1).integers(len(sounds), size=len(self.speech))
+        return [sounds[i] for i in choice]
+
+    def noisy(self, samples: Array, index: int) -> Array:
+        """A clip of the judged corpora with its sound at 10 dB."""
+        return with_noise(samples, self._noises[index], 10)
 
     def run(self) -> dict[str, Any]:
         """All figures."""
@@ -172,14 +204,11 @@ class Protocol:
         self.report(f"with reference: {with_reference.mean_recall():.3f}")
         for name, answers in (("clip_alone", alone), ("with_reference", with_reference)):
             out[name] = self._summary(answers)
-        noises = self._noises()
-        rng = np.random.default_rng(1)
-        choice = rng.integers(len(noises), size=len(self.speech))
         changes: dict[str, Callable[[Array, int], Array]] = {
             "plus_20_db": lambda x, _: x * np.float32(10),
             "minus_20_db": lambda x, _: x * np.float32(0.1),
             "telephone": lambda x, _: telephone_band(x),
-            "noise_10_db": lambda x, i: with_noise(x, noises[choice[i]], 10),
+            "noise_10_db": self.noisy,
         }
         for name, change in changes.items():
             a = self.answers(self.speech, change)
