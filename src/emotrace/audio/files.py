@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 """FFmpeg's sample formats and the dtypes of their samples; planar formats have a ``p`` behind."""
 
-PIECE_SECONDS = 0.5
+PIECE_SECONDS = 1.0
 """Frames are gathered to about this length, because each step on a piece has a fixed cost."""
 
 PIECE_VALUES = 1 << 19
@@ -92,7 +92,7 @@ class AudioFile:
         return container in {"wav", "w64", "aiff", "au"} and length_is_exact(container, self._reader.head)
 
     def pieces(self) -> Iterator[Piece]:
-        """Decode, in pieces of about half a second.
+        """Decode, in pieces of about a second.
 
         Raises:
             AudioError: reading failed, or nothing could be decoded.

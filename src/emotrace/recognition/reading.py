@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emotrace.audio import Decoder, MeasureMeter, Source, name_of
 from emotrace.audio.measures import SILENCE_DB
@@ -27,16 +28,35 @@ QUIET_DB = -50.0  # voice activity begins to miss speech
 LOUD_DB = 12.0  # over full scale: no longer peaks between samples, but a wrong scale
 
 
+ROW_BYTES = 4 * len(LABELS)
+
+
 @dataclass
 class _Heard:
-    """What has been recognised so far."""
+    """What has been recognised so far.
+
+    Attributes:
+        embedding_sum: float64 (D,), embeddings times their seconds.
+        track: the track's finest steps from 0 on, float32 rows of nine; a bytearray grows in place, so a long
+            track is in memory once.
+    """
 
     segments: list[Segment] = field(default_factory=list)
-    embeddings: list[Array] = field(default_factory=list)
+    embedding_sum: NDArray[np.float64] | None = None
     frames: list[Array] = field(default_factory=list)
     frame_times: list[Array] = field(default_factory=list)
-    steps: list[range] = field(default_factory=list)
-    probabilities: list[Array] = field(default_factory=list)
+    track: bytearray = field(default_factory=bytearray)
+
+    def put(self, first: int, rows: Array) -> None:
+        """Append rows of the track; steps that were left out before ``first`` are NaN."""
+        missing = first - len(self.track) // ROW_BYTES
+        self.track.extend(np.full((missing, len(LABELS)), np.nan, np.float32).tobytes())
+        self.track.extend(rows.tobytes())
+
+    def add_embedding(self, embedding: Array, seconds: float) -> None:
+        """Take an embedding into the weighted sum."""
+        weighted = embedding.astype(np.float64) * seconds
+        self.embedding_sum = weighted if self.embedding_sum is None else self.embedding_sum + weighted
 
 
 class Reading:
@@ -131,7 +151,7 @@ class Reading:
         running.add(encoding.spectrum, encoding.active_seconds)
         begin, end = samples_to_seconds(start), samples_to_seconds(start + len(samples))
         self.heard.segments.append(_segment(begin, end, self._finite(softmax(encoding.logits))))
-        self.heard.embeddings.append(encoding.embedding)
+        self.heard.add_embedding(encoding.embedding, end - begin)
         if self.options.frames:
             self._read_steps(samples, begin, spectrum, encoding)
         if self.options.frame_embeddings:
@@ -139,7 +159,7 @@ class Reading:
 
     def _joined(self, measures: SignalMeasures, warning: str | None) -> Recognition:
         heard = self.heard
-        if not heard.segments:
+        if not heard.segments or heard.embedding_sum is None:
             quiet = f", at a level of only {measures.level_db:.0f} dB" if measures.level_db < QUIET_DB else ""
             raise NoSpeechError(
                 f"{self.label}: no speech was found in {measures.duration:.1f} s{quiet}; expected a "
@@ -153,7 +173,7 @@ class Reading:
         shares = {
             label: float(weights[[s.emotion == label for s in heard.segments]].sum()) for label in LABELS
         }
-        embedding = np.average(np.stack(heard.embeddings), axis=0, weights=weights).astype(np.float32)
+        embedding = (heard.embedding_sum / speech).astype(np.float32)
         return self._result(
             measures,
             warning,
@@ -177,8 +197,7 @@ class Reading:
         if begin == 0:
             steps = steps or range(1)
         times = ((np.array(steps) + 0.5) * self.fine - begin).astype(np.float32)
-        self.heard.steps.append(steps)
-        self.heard.probabilities.append(softmax(step_logits(self.encoder, samples, times, spectrum)))
+        self.heard.put(steps.start, softmax(step_logits(self.encoder, samples, times, spectrum)))
 
     def _keep_frames(self, encoding: Encoding, begin: float) -> None:
         times = begin + np.arange(len(encoding.frames)) * self.encoder.card.frame_hop
@@ -187,9 +206,8 @@ class Reading:
 
     def _track(self, duration: float) -> EmotionTrack:
         count = max(1, len(steps_between(0, duration, self.fine)))
-        fine = np.full((count, len(LABELS)), np.nan, np.float32)
-        for where, values in zip(self.heard.steps, self.heard.probabilities, strict=True):
-            fine[where.start : where.stop] = values
+        self.heard.put(count, np.zeros((0, len(LABELS)), np.float32))
+        fine = np.frombuffer(self.heard.track, np.float32).reshape(-1, len(LABELS))[:count]
         table = coarsen(fine, self.parts)
         times = (np.arange(len(table)) * self.options.hop).astype(np.float32)
         method = self.encoder.card.track

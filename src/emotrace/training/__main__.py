@@ -125,7 +125,7 @@ def command_member(args: argparse.Namespace) -> None:
 
 
 def command_package(args: argparse.Namespace) -> None:
-    """Make the package of trained members, its bias of ``unknown`` and temperature by the validation speakers."""
+    """Make the package; its bias of ``unknown`` and its temperature come from the validation speakers."""
     from emotrace.recognition import Recognizer
     from emotrace.training.protocol import Protocol, half_temperature, unknown_bias
 

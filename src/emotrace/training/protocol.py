@@ -78,7 +78,9 @@ def with_noise(samples: Array, noise: Array, snr_db: float) -> Array:
 
 
 def unknown_bias(probabilities: NDArray[np.float64], share: float = 0.01) -> float:
-    """What to add to the logit of ``unknown`` so that this share of noisy speech is called so, in steps of 0.1.
+    """What to add to the logit of ``unknown`` so that this share of noisy speech is called so.
+
+    In steps of 0.1.
 
     Args:
         probabilities: (n, 9), of speech in noise, at temperature 1.
@@ -183,7 +185,7 @@ class Protocol:
 
     @cached_property
     def _noises(self) -> list[Array]:
-        """A sound for each clip of the judged corpora: held-out ones, or trained ones where there are none."""
+        """A sound for each judged clip: held-out ones, or trained ones where there are none."""
         sounds = [self.waveforms[c] for c in self.sounds]
         if not sounds:
             trained = [c for c in all_clips(self.data) if c.corpus == "non_speech" and c.split == "train"]
