@@ -150,7 +150,8 @@ def bench_long(folder: Path) -> dict[str, Any]:
         out[f"{name}: wall, s"] = statistics.median(r.wall for r in results)
         out[f"{name}: cpu, s"] = statistics.median(r.cpu for r in results)
         out[f"{name}: peak RSS, MB"] = statistics.median(r.rss_mb for r in results)
-    out["RSS, 180 min / 60 min"] = out["180 min: peak RSS, MB"] / out["60 min: peak RSS, MB"]
+    ratio = out[f"{kind}, 180 min: peak RSS, MB"] / out[f"{kind}, 60 min: peak RSS, MB"]
+    out[f"{kind}: RSS, 180 min / 60 min"] = ratio
     return out
 
 
