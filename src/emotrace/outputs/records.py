@@ -1,0 +1,203 @@
+"""Recognitions and failures as JSON: the classic five fields first, everything else beside them.
+
+A step without speech is left out of a list of frames, since silence has no emotion: the timestamps tell
+where it was. NaN and infinity are null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Literal, TextIO, TypeAlias
+
+import numpy as np
+
+from emotrace.labels import LABELS
+from emotrace.results import EmotionTrack, Failure, ModelInfo, Recognition, Segment, SignalMeasures
+
+SCHEMA_VERSION = 1
+"""Version of the records; a field is added without a new one, none is removed or given another meaning."""
+
+DIGITS = 6
+"""Decimals of a probability; nine of them still sum to 1 within 5e-6."""
+
+TIMESTAMP = "%Y-%m-%d %H:%M:%S"
+
+_ROWS = 1024  # rows of a track that are made into records at a time
+
+Granularity: TypeAlias = Literal["utterance", "frame", "segment"]
+"""What a result is asked to speak of."""
+
+
+def recognition_record(
+    result: Recognition,
+    *,
+    granularity: Granularity = "utterance",
+    when: datetime | None = None,
+    embedding: bool = False,
+) -> dict[str, Any]:
+    """A recognition as a dict for :mod:`json`, without its frames (see :func:`frame_records`).
+
+    Args:
+        result: the recognition.
+        granularity: what was asked for.
+        when: local time of the recognition; None is now.
+        embedding: put the utterance's embedding in, as a list of numbers.
+
+    Returns:
+        ``emotion``, ``confidence``, ``scores``, ``granularity`` and ``timestamp``, as ever; then
+        ``schema_version``, ``source``, ``top``, ``quality``, ``model``, ``duration_seconds``,
+        ``speech_seconds``, ``segments``, ``shares``, ``reference``, ``warnings`` and ``embedding``.
+    """
+    record: dict[str, Any] = {
+        "emotion": result.emotion,
+        "confidence": _number(result.confidence),
+        "scores": _scores(result.scores),
+        "granularity": granularity,
+        "timestamp": (when or datetime.now()).strftime(TIMESTAMP),
+        "schema_version": SCHEMA_VERSION,
+        "source": result.source,
+        "top": [{"emotion": label, "score": _number(score)} for label, score in result.top(3)],
+        "quality": _quality(result.measures),
+        "model": _model(result.model),
+        "duration_seconds": _number(result.duration),
+        "speech_seconds": _number(result.speech_duration),
+        "segments": [_segment(segment) for segment in result.segments],
+        "shares": {label: _number(share) for label, share in result.shares.items()},
+        "reference": result.reference,
+        "warnings": list(result.warnings),
+    }
+    if embedding:
+        record["embedding"] = [float(str(value)) for value in result.embedding]  # shortest exact digits
+    return record
+
+
+def failure_record(failure: Failure) -> dict[str, Any]:
+    """A failure as a dict for :mod:`json`.
+
+    >>> failure_record(Failure("talk.wav", "audio", "'talk.wav' does not exist"))["error"]
+    {'code': 'audio', 'reason': "'talk.wav' does not exist"}
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "source": failure.source,
+        "error": {"code": failure.code, "reason": failure.reason},
+    }
+
+
+def frame_records(track: EmotionTrack) -> Iterator[dict[str, Any]]:
+    """The steps of a track that hold speech, one by one.
+
+    Yields:
+        ``emotion``, ``score`` (of that emotion), ``timestamp`` (start of the step in seconds) and
+        ``scores``.
+
+    >>> sure = np.eye(9, dtype=np.float32)[[3, 3]]
+    >>> sure[0] = np.nan
+    >>> track = EmotionTrack(np.float32([0, 0.04]), sure, 0.04, "made up")
+    >>> [(frame["emotion"], frame["score"], frame["timestamp"]) for frame in frame_records(track)]
+    [('happy', 1.0, 0.04)]
+    """
+    for start in range(0, len(track), _ROWS):
+        part = track.probabilities[start : start + _ROWS]
+        rows = np.flatnonzero(np.isfinite(part).all(axis=1))
+        table = np.round(part[rows].astype(np.float64), DIGITS)
+        times = np.round(track.times[start : start + _ROWS][rows].astype(np.float64), 2) + 0.0
+        best = part[rows].argmax(axis=1)
+        for values, time, index in zip(table.tolist(), times.tolist(), best.tolist(), strict=True):
+            yield {
+                "emotion": LABELS[index],
+                "score": values[index],
+                "timestamp": time,
+                "scores": dict(zip(LABELS, values, strict=True)),
+            }
+
+
+def write_json(
+    file: TextIO, record: Mapping[str, Any], frames: Iterable[Mapping[str, Any]] | None = None
+) -> None:
+    """Write a record on one line, its frames one by one: three hours of them need no more memory.
+
+    Args:
+        file: open for text in UTF-8; with ``errors="backslashreplace"`` any file name can be written.
+        record: see :func:`recognition_record`.
+        frames: become the field ``frames``; None leaves it out.
+
+    >>> import sys
+    >>> write_json(sys.stdout, {"emotion": "sad"}, [{"timestamp": 0.0}, {"timestamp": 0.04}])
+    {"emotion": "sad", "frames": [{"timestamp": 0.0}, {"timestamp": 0.04}]}
+    """
+    text = dumps(record)
+    if frames is None:
+        file.write(text + "\n")
+        return
+    file.write(text[:-1] + (', "frames": ' if record else '"frames": '))
+    write_list(file, frames)
+    file.write("}\n")
+
+
+def write_list(file: TextIO, records: Iterable[Mapping[str, Any]], separator: str = ", ") -> None:
+    """Write a JSON list, record by record.
+
+    >>> import sys
+    >>> write_list(sys.stdout, [{}, {}])
+    [{}, {}]
+    """
+    file.write("[")
+    between = separator.lstrip(", ")
+    for record in records:
+        file.write(between + dumps(record))
+        between = separator
+    file.write("]")
+
+
+def dumps(record: Mapping[str, Any], indent: int | None = None) -> str:
+    """JSON with real letters, and never NaN.
+
+    >>> dumps({"快乐": 0.5})
+    '{"快乐": 0.5}'
+    """
+    return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def _number(value: float | None, digits: int = DIGITS) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return round(float(value), digits) + 0.0  # no -0.0
+
+
+def _scores(scores: Mapping[str, float]) -> dict[str, float | None]:
+    return {label: _number(scores[label]) for label in LABELS}
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "start": _number(segment.start, 3),
+        "end": _number(segment.end, 3),
+        "emotion": segment.emotion,
+        "confidence": _number(segment.confidence),
+        "scores": _scores(segment.scores),
+    }
+
+
+def _quality(measures: SignalMeasures) -> dict[str, float | None]:
+    return {
+        "level_db": _number(measures.level_db, 2),
+        "peak_db": _number(measures.peak_db, 2),
+        "clipping_share": _number(measures.clipping_share),
+        "dc_offset": _number(measures.dc_offset),
+        "silence_share": _number(measures.silence_share),
+    }
+
+
+def _model(info: ModelInfo) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "revision": info.revision,
+        "precision": info.precision,
+        "device": info.device,
+        "runtime": info.runtime,
+        "threads": info.threads,
+    }
