@@ -12,7 +12,7 @@ import subprocess
 import sys
 import wave
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import av
 import numpy as np
@@ -64,7 +64,7 @@ def main() -> int:
     pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(OUT), "w") as container:
-        stream = container.add_stream("flac", rate=RATE, layout="mono")
+        stream = cast("av.AudioStream", container.add_stream("flac", rate=RATE, layout="mono"))
         for start in range(0, len(pcm), 4096):
             frame = av.AudioFrame.from_ndarray(pcm[None, start : start + 4096], format="s16", layout="mono")
             frame.rate = RATE

@@ -150,7 +150,6 @@ class AudioFile:
             raise NoAudioError(f"{self._label} has no audio stream; expected a recording with sound")
         for chosen in found:
             if chosen.codec_context is not None and chosen.codec_context.name in CODECS:
-                _discard_others(container, chosen)
                 _forget_order(chosen)
                 return chosen
         raise AudioError(f"{self._label} has sound in a coding that is not known here; convert it to WAV")
@@ -245,16 +244,6 @@ def _describe(container: InputContainer, stream: AudioStream) -> Description:
 def _odd_tags_are_fine(version: str) -> dict[str, Any]:
     """The option that keeps titles in unknown encodings from being an error; PyAV 19 has no need of it."""
     return {"metadata_errors": "replace"} if int(version.split(".")[0]) < 19 else {}
-
-
-def _discard_others(container: InputContainer, chosen: AudioStream) -> None:
-    try:
-        from av.stream import Discard
-    except ImportError:  # older PyAV reads the other streams and drops them
-        return
-    for stream in container.streams:
-        if stream.index != chosen.index:
-            stream.discard = Discard.all
 
 
 def _forget_order(stream: AudioStream) -> None:
