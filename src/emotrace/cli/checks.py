@@ -18,8 +18,8 @@ PACKAGES = ("av", "numpy", "onnxruntime", "platformdirs", "pydantic", "pysilero-
 
 EXTRAS = {
     "plot": ("matplotlib",),
-    "train": ("onnx", "sklearn", "torch"),
-    "bench": ("librosa", "psutil"),
+    "train": ("onnx", "scipy", "sklearn", "torch"),
+    "bench": ("librosa",),
 }
 """The modules of each extra that a user may want."""
 
