@@ -23,6 +23,7 @@ from emotrace.evaluation.metrics import (
 )
 from emotrace.labels import LABELS
 from emotrace.recognition import Recognizer
+from emotrace.recognition.references import RunningReference
 from emotrace.results import Array, Recognition, SpeakerReference
 from emotrace.training.corpora import Clip, all_clips, read_clip
 
@@ -112,13 +113,6 @@ def half_temperature(probabilities: NDArray[np.float64], truth: NDArray[np.int64
     return float(min(np.round(np.arange(0.5, 3.0, 0.05), 2), key=gap))
 
 
-def mean_of(references: Sequence[SpeakerReference]) -> SpeakerReference:
-    """The reference of all clips together, from the references of each."""
-    seconds = sum(r.seconds for r in references)
-    spectrum = sum(r.spectrum.astype(np.float64) * (r.seconds / seconds) for r in references)
-    return SpeakerReference(np.asarray(spectrum, np.float32), seconds, references[0].model)
-
-
 class Protocol:
     """Runs the recognizer over one split.
 
@@ -178,7 +172,11 @@ class Protocol:
                 for j in chosen:
                     if j not in parts:
                         parts[j] = self.recognizer.reference([(waveforms[j], RATE)])
-                reference = mean_of([parts[j] for j in chosen])
+                card = self.recognizer.card
+                running = RunningReference(card.reference_size, card.name, enough=0.0)
+                for j in chosen:
+                    running.add(parts[j].spectrum, parts[j].seconds)
+                reference = running.get()
             result = self.recognise(waveforms[i], reference)
             rows.append([result.scores[label] for label in LABELS])
         return Answers(clips, np.array(rows))
