@@ -45,7 +45,7 @@ docs: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	$(BIN)/python benchmarks/run.py --data $(DATA)
+	$(BIN)/python benchmarks/run.py
 
 # The recipe from the corpora to the packaged model; under two hours on two cores.
 train-compact: .venv/ready

@@ -232,7 +232,6 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=BENCHES, default=list(BENCHES))
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "emotrace-bench")
-    parser.add_argument("--data", type=Path, help="unused here: these measurements need no corpora")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {"machine": machine(), "commit": commit()}

@@ -132,7 +132,7 @@ class AudioFile:
                 container_options=OPTIONS,
                 buffer_size=1 << 16,
                 io_open=refuse,
-                **_odd_tags_are_fine(av.__version__),
+                metadata_errors="replace",  # titles in unknown encodings are no error
             )
         except av.error.FFmpegError as problem:
             self._check_reading()
@@ -239,11 +239,6 @@ def _describe(container: InputContainer, stream: AudioStream) -> Description:
         channels=context.layout.nb_channels,
         duration=duration if duration and duration > 0 else None,
     )
-
-
-def _odd_tags_are_fine(version: str) -> dict[str, Any]:
-    """The option that keeps titles in unknown encodings from being an error; PyAV 19 has no need of it."""
-    return {"metadata_errors": "replace"} if int(version.split(".")[0]) < 19 else {}
 
 
 def _forget_order(stream: AudioStream) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emotrace.labels import LABELS
 from emotrace.models.compact_network import Crnn
 from emotrace.training import validation
 from emotrace.training.card import add_figures, set_temperature, write_card
@@ -25,7 +24,6 @@ PASSES = (100, 100, 100)
 """Passes of each member or fold, before the refinement; its place is its seed."""
 FOLDS = 3
 MEMBERS = 2
-UNKNOWN = LABELS.index("unknown")
 REFINED_SHARE = 0.7
 """How far the weights go from the first phase to the refined ones: between the best recall on clean speech
 (.5) and on noisy speech (1), by the validation speakers."""
@@ -127,7 +125,7 @@ def command_member(args: argparse.Namespace) -> None:
 def command_package(args: argparse.Namespace) -> None:
     """Make the package; its bias of ``unknown`` and its temperature come from the validation speakers."""
     from emotrace.recognition import Recognizer
-    from emotrace.training.protocol import Protocol, half_temperature, unknown_bias
+    from emotrace.training.protocol import UNKNOWN, Protocol, half_temperature, unknown_bias
 
     paths = [args.runs / f"member-{seed}.pt" for seed in range(args.members)]
     write_card(load_members(paths, Recipe()), args.out)
@@ -140,7 +138,7 @@ def command_package(args: argparse.Namespace) -> None:
             network.frame_head.bias[UNKNOWN] += bias
     write_card(networks, args.out)
     say(f"bias of unknown {bias}")
-    protocol = Protocol(args.data, "validation", Recognizer(str(args.out)), say)
+    protocol.recognizer = Recognizer(str(args.out))
     parts = [protocol.answers(protocol.speech, reference_clips=k) for k in (0, 10)]
     temperature = half_temperature(
         np.concatenate([p.probabilities for p in parts]), np.concatenate([p.truth for p in parts])
