@@ -69,13 +69,13 @@ def test_nothing_but_the_chosen_clips_is_drawn(store: Store, monkeypatch: pytest
     chosen = training_clips(store)
     sampler = Sampler(store, chosen, SMALL)
     drawn = set()
-    crop = sampler._crop
+    crops = sampler._crops
 
-    def noted(i: int, frames: int) -> torch.Tensor:
-        drawn.add(i)
-        return crop(i, frames)
+    def noted(clips: list[int], frames: int) -> torch.Tensor:
+        drawn.update(clips)
+        return crops(clips, frames)
 
-    monkeypatch.setattr(sampler, "_crop", noted)
+    monkeypatch.setattr(sampler, "_crops", noted)
     references = {i for clips in sampler.clips_of.values() for i in clips}
     for stitched in (False, True, False, True):
         sampler.batch(stitched)

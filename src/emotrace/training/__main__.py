@@ -6,102 +6,25 @@ import argparse
 import json
 import multiprocessing
 import os
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from emotrace.models.compact_network import Crnn
 from emotrace.training import validation
 from emotrace.training.card import add_figures, set_temperature, write_card
-from emotrace.training.corpora import Store, build_store
-from emotrace.training.fit import Recipe, refinement, train
+from emotrace.training.corpora import build_store
+from emotrace.training.fit import Recipe, train
+from emotrace.training.members import load_members, say, train_member
 
-PASSES = (100, 100, 100)
-"""Passes of each member or fold, before the refinement; its place is its seed."""
 FOLDS = 3
-MEMBERS = 2
-REFINED_SHARE = 0.7
-"""How far the weights go from the first phase to the refined ones: between the best recall on clean speech
-(.5) and on noisy speech (1), by the validation speakers."""
-
-
-def say(text: str) -> None:
-    """One line of the log, at once."""
-    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)  # noqa: T201
+MEMBERS = 3
 
 
 def recipe_of(args: argparse.Namespace, seed: int) -> Recipe:
     """The recipe of a member."""
-    return replace(Recipe(), seed=seed, passes=args.passes or PASSES[seed], draws_per_pass=args.draws)
-
-
-def new_network(recipe: Recipe) -> Crnn:
-    """An untrained network of the recipe's shape."""
-    return Crnn(recipe.mel_channels, recipe.pitch_channels, recipe.width, recipe.hidden, recipe.dropout)
-
-
-def train_member(data: Path, runs: Path, recipe: Recipe) -> Path:
-    """Train one member on the training speakers, unless that was done; its file."""
-    path = runs / f"member-{recipe.seed}.pt"
-    settings = json.dumps(asdict(recipe), sort_keys=True)
-    if path.exists() and torch.load(path, weights_only=True)["recipe"] == settings:
-        say(f"member {recipe.seed} is there")
-        return path
-    torch.set_num_threads(1)
-    store = build_store(data, runs)
-    chosen = [i for i, clip in enumerate(store.clips) if clip.split == "train"]
-    first = _first_phase(runs, store, chosen, recipe, settings)
-    refined = train(
-        store, chosen, refinement(recipe), lambda line: say(f"member {recipe.seed}, refined: {line}"), first
-    )
-    network = interpolate(first, refined, REFINED_SHARE)
-    clips = [
-        i
-        for i, clip in enumerate(store.clips)
-        if clip.split == "validation" and clip.corpus in validation.JUDGED
-    ]
-    for name, reference in (("clip alone", None), ("with reference", validation.references(store, clips))):
-        recall = validation.recall_by_corpus(
-            store, clips, validation.predict(network, store, clips, reference)
-        )
-        say(f"member {recipe.seed}, validation speakers, {name}: {recall}")
-    torch.save({"state": network.state_dict(), "recipe": settings}, path)
-    return path
-
-
-def interpolate(first: Crnn, refined: Crnn, share: float) -> Crnn:
-    """Weights between two phases of one network (Wortsman et al. 2022, arXiv 2109.01903)."""
-    before, after = first.state_dict(), refined.state_dict()
-    mixed = {
-        name: torch.lerp(before[name], after[name], share) if after[name].is_floating_point() else after[name]
-        for name in after
-    }
-    refined.load_state_dict(mixed)
-    return refined
-
-
-def _first_phase(runs: Path, store: Store, chosen: list[int], recipe: Recipe, settings: str) -> Crnn:
-    """The network before its refinement; kept, because it is most of the work."""
-    path = runs / f"member-{recipe.seed}-first.pt"
-    if path.exists() and torch.load(path, weights_only=True)["recipe"] == settings:
-        return load_members([path], recipe)[0]
-    network = train(store, chosen, recipe, lambda line: say(f"member {recipe.seed}: {line}"))
-    torch.save({"state": network.state_dict(), "recipe": settings}, path)
-    return network
-
-
-def load_members(paths: Sequence[Path], recipe: Recipe) -> list[Crnn]:
-    """Trained members in evaluation mode."""
-    networks = []
-    for path in paths:
-        network = new_network(recipe)
-        network.load_state_dict(torch.load(path, weights_only=True)["state"])
-        networks.append(network.eval())
-    return networks
+    return replace(Recipe(), seed=seed, passes=args.passes, draws_per_pass=args.draws)
 
 
 def command_train(args: argparse.Namespace) -> None:
@@ -112,14 +35,16 @@ def command_train(args: argparse.Namespace) -> None:
     recipes = [recipe_of(args, seed) for seed in range(args.members)]
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(len(recipes), os.cpu_count() or 1), maxtasksperchild=1) as pool:
-        paths = pool.starmap(train_member, [(args.data, args.runs, r) for r in recipes], chunksize=1)
+        paths = pool.starmap(
+            train_member, [(args.data, args.runs, r, args.device) for r in recipes], chunksize=1
+        )
     say(f"trained: {', '.join(map(str, paths))}")
     command_package(args)
 
 
 def command_member(args: argparse.Namespace) -> None:
     """Train one member only."""
-    train_member(args.data, args.runs, recipe_of(args, args.seed))
+    train_member(args.data, args.runs, recipe_of(args, args.seed), args.device)
 
 
 def command_package(args: argparse.Namespace) -> None:
@@ -161,7 +86,13 @@ def command_cross_validate(args: argparse.Namespace) -> None:
         chosen = [i for i, f in enumerate(fold_of) if f not in (fold, -1)]
         held_out = [i for i, f in enumerate(fold_of) if f == fold and store.clips[i].corpus != "emogator"]
         recipe = recipe_of(args, fold)
-        network = train(store, chosen, recipe, lambda line, fold=fold: say(f"fold {fold}: {line}"))  # type: ignore[misc]
+        network = train(
+            store,
+            chosen,
+            recipe,
+            lambda line, fold=fold: say(f"fold {fold}: {line}"),  # type: ignore[misc]
+            device=args.device,
+        )
         reference = validation.references(store, held_out)
         both = [validation.predict(network, store, held_out, r) for r in (None, reference)]
         for name, values in zip(("clip alone", "with reference"), both, strict=True):
@@ -212,11 +143,12 @@ def main() -> None:
         sub.set_defaults(run=function)
         sub.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the corpora")
         sub.add_argument("--runs", type=Path, default=Path("runs"), help="features, members, logs")
-        sub.add_argument("--passes", type=int, help="instead of the recipe's")
+        sub.add_argument("--passes", type=int, default=Recipe.passes, help="of the first phase")
         sub.add_argument("--draws", type=int, default=Recipe.draws_per_pass, help="clips of one pass")
         sub.add_argument("--pairs", type=int, default=300, help="joined utterances of the report")
         sub.add_argument("--members", type=int, default=MEMBERS)
         sub.add_argument("--seed", type=int, default=0, help="of the one member")
+        sub.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
         sub.add_argument("--split", choices=["validation", "test"], default="validation")
         sub.add_argument("--out", type=Path, default=builtin, help="package folder to write")
         sub.add_argument("--model", type=Path, default=builtin, help="package folder to judge")

@@ -22,8 +22,8 @@ def _mel(hz: Tensor) -> Tensor:
     return torch.where(hz < 1000, hz * 3 / 200, high)
 
 
-_EDGES = _mel(torch.tensor([50.0, 7600.0]))
-_MELS = torch.linspace(float(_EDGES[0]), float(_EDGES[1]), BANDS + 2)[1:-1]
+_EDGES = _mel(torch.tensor([50.0, 7600.0])).tolist()
+_MELS = torch.linspace(_EDGES[0], _EDGES[1], BANDS + 2)[1:-1]
 _MEL_HZ = torch.where(_MELS < 15, _MELS * 200 / 3, 1000 * torch.exp((_MELS - 15) * np.log(6.4) / 27))
 _PITCH_HZ = torch.tensor(pitch_hz(), dtype=torch.float32)
 CENTRES_HZ = torch.cat([_MEL_HZ, _PITCH_HZ])
@@ -52,9 +52,10 @@ def warp(x: Tensor, length: int, speed: Tensor, formants: Tensor, pitch: Tensor)
     """
     b, t, _ = x.shape
     rows = (torch.arange(length)[None] * speed[:, None] * 2 / (t - 1) - 1)[:, :, None]
-    mel = (_mel(_MEL_HZ[None] / formants[:, None]) - _MELS[0]) / (_MELS[1] - _MELS[0])
-    octave = torch.log2(_PITCH_HZ[None] / pitch[:, None] / _PITCH_HZ[0])
-    pitches = octave / torch.log2(_PITCH_HZ[1] / _PITCH_HZ[0])
+    mel_hz, tone_hz = (hz.to(x.device) for hz in (_MEL_HZ, _PITCH_HZ))
+    mel = (_mel(mel_hz[None] / formants[:, None]) - float(_MELS[0])) / float(_MELS[1] - _MELS[0])
+    octave = torch.log2(tone_hz[None] / pitch[:, None] / float(_PITCH_HZ[0]))
+    pitches = octave / float(torch.log2(_PITCH_HZ[1] / _PITCH_HZ[0]))
     halves = []
     for half, source in zip((x[..., :BANDS], x[..., BANDS:]), (mel, pitches), strict=True):
         columns = (source * 2 / (BANDS - 1) - 1)[:, None]
@@ -79,7 +80,7 @@ def reverberate(x: Tensor, seconds: float, direct_db: float) -> Tensor:
 
 def equaliser(n: int, deviation_db: float) -> Tensor:
     """Random smooth frequency responses, (n, 2 * BANDS), natural-log power."""
-    axis = np.pi * _mel(CENTRES_HZ) / _mel(torch.tensor(7600.0))
+    axis = np.pi * _mel(CENTRES_HZ.to(torch.get_default_device())) / _EDGES[1]
     basis = torch.stack([torch.cos(k * axis) for k in range(1, 6)])
     return (torch.randn(n, 5) * torch.tensor([1.0, 0.8, 0.6, 0.4, 0.3]) * deviation_db * LN_PER_DB) @ basis
 
@@ -87,7 +88,7 @@ def equaliser(n: int, deviation_db: float) -> Tensor:
 def telephone(n: int) -> Tensor:
     """Frequency responses of telephone lines, (n, 2 * BANDS), natural-log power."""
     low, high = uniform(n, 200, 350)[:, None], uniform(n, 3200, 3800)[:, None]
-    hz = CENTRES_HZ[None]
+    hz = CENTRES_HZ.to(low.device)[None]
     octaves = torch.log2(low / hz).clamp(min=0) * uniform(n, 12, 36)[:, None]
     octaves = octaves + torch.log2(hz / high).clamp(min=0) * 100
     return -octaves.clamp(max=60.0) * LN_PER_DB
@@ -118,13 +119,14 @@ def mask_stripes(values: Tensor, time: int = 12, bands: int = 12) -> Tensor:
         bands: widest stripe in bands.
     """
     b, _, t, f = values.shape
-    for axis, size, widest in ((2, t, time), (3, f, bands), (3, f, bands)):
-        shape = [b, 1, 1, 1]
-        shape[axis] = size
-        position = torch.arange(size)[None]
-        for _ in range(2):
-            width = (torch.rand(b, 1) * (widest + 1)).floor()
-            start = (torch.rand(b, 1) * (size - width)).floor()
-            keep = ((position < start) | (position >= start + width)).float()
-            values *= keep.reshape(shape)
+    keep = stripes(b, t, time, 2)[:, :, None] * stripes(b, f, bands, 4)[:, None]  # (B, T, 2 * BANDS)
+    values *= keep[:, None]
     return values
+
+
+def stripes(n: int, size: int, widest: int, count: int) -> Tensor:
+    """(n, size) ones with ``count`` stripes of zeros, each 0 to ``widest`` wide."""
+    position = torch.arange(size)
+    width = (torch.rand(n, count, 1) * (widest + 1)).floor()
+    start = (torch.rand(n, count, 1) * (size - width)).floor()
+    return ((position < start) | (position >= start + width)).all(1).float()

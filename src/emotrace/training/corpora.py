@@ -149,7 +149,7 @@ def build_store(data: Path, folder: Path) -> Store:
     if not (index_file.exists() and str(np.load(index_file)["key"]) == key):
         _compute(data, clips, key, frames_file, index_file)
     index = np.load(index_file)
-    frames = np.load(frames_file, mmap_mode="r")
+    frames = np.load(frames_file, mmap_mode="c")  # torch wants arrays that may be written to
     return Store(clips, frames, index["starts"], index["active"], index["spectra"], index["levels"])
 
 

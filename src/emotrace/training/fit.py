@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emotrace.labels import LABELS
@@ -52,9 +54,9 @@ class Recipe:
     mixup: float = 0.3
     reference: float = 0.7
     stitched_from: float = 0.8
-    noise: float = 0.5
-    snr_db: tuple[float, float] = (20.0, 50.0)
-    crop: tuple[float, float] = (1.0, 2.4)
+    noise: float = 0.65
+    snr_db: tuple[float, float] = (0.0, 30.0)
+    crop: tuple[float, float] = (1.0, 3.2)
     mel_channels: tuple[int, ...] = (24, 48, 64, 64)
     pitch_channels: tuple[int, ...] = (16, 32, 32, 32)
     width: int = 192
@@ -64,33 +66,46 @@ class Recipe:
 
 
 class Sampler:
-    """Draws augmented batches from the store."""
+    """Draws augmented batches from the store.
 
-    def __init__(self, store: Store, chosen: Sequence[int], recipe: Recipe) -> None:
-        self.store, self.recipe = store, recipe
+    Args:
+        store: features of all clips.
+        chosen: indices of the clips to draw from.
+        recipe: see :class:`Recipe`.
+        device: where the batches are made; on a GPU the features are copied there (about 1.1 GB).
+    """
+
+    def __init__(self, store: Store, chosen: Sequence[int], recipe: Recipe, device: str = "cpu") -> None:
+        self.store, self.recipe, self.device = store, recipe, device
+        self.frames = torch.from_numpy(store.frames).to(device)
         self.random = np.random.default_rng(recipe.seed)
-        self.index: dict[str, dict[int, list[int]]] = {}
-        self.by_speaker: dict[str, dict[int, list[int]]] = {}
+        corpora: dict[str, dict[int, list[int]]] = {}
+        speakers: dict[str, dict[int, list[int]]] = {}
         for i in chosen:
             clip = store.clips[i]
-            self.index.setdefault(clip.corpus, {}).setdefault(clip.label, []).append(i)
+            corpora.setdefault(clip.corpus, {}).setdefault(clip.label, []).append(i)
             if clip.label != CLASSES - 1:
-                self.by_speaker.setdefault(clip.speaker, {}).setdefault(clip.label, []).append(i)
+                speakers.setdefault(clip.speaker, {}).setdefault(clip.label, []).append(i)
+        self.index = {name: {c: np.array(i) for c, i in by.items()} for name, by in corpora.items()}
+        self.by_speaker = {name: {c: np.array(i) for c, i in by.items()} for name, by in speakers.items()}
         self.corpora = [c for c in recipe.weights if c in self.index]
         weight = np.array([recipe.weights[c] for c in self.corpora])
         self.weight = weight / weight.sum()
-        self.clips_of = {s: [i for c in by.values() for i in c] for s, by in self.by_speaker.items()}
+        self.clips_of = {s: np.concatenate(list(by.values())) for s, by in self.by_speaker.items()}
         self.speakers = list(self.clips_of)
-        self.sounds = [i for by in self.index.values() for i in by.get(CLASSES - 1, [])]
+        self.sounds = [i for by in corpora.values() for i in by.get(CLASSES - 1, [])]
         neutral = LABELS.index("neutral")
-        self.voices = [i for c in ("nemo", "ravdess") for i in self.index.get(c, {}).get(neutral, [])]
+        self.voices = [i for c in ("nemo", "ravdess") for i in corpora.get(c, {}).get(neutral, [])]
+
+    def _any(self, clips: Sequence[int] | NDArray[np.int64]) -> int:
+        return int(clips[self.random.integers(len(clips))])
 
     def _choose(self, n: int) -> list[int]:
         out = []
         for c in self.random.choice(len(self.corpora), n, p=self.weight):
             classes = self.index[self.corpora[c]]
-            label = list(classes)[self.random.integers(len(classes))]
-            out.append(int(self.random.choice(classes[label])))
+            label = self._any(list(classes))
+            out.append(self._any(classes[label]))
         return out
 
     def _partner(self, i: int) -> int:
@@ -100,81 +115,93 @@ class Sampler:
         others = [label for label in by if label != clip.label]
         if not others:
             return self._choose(1)[0]
-        return int(self.random.choice(by[others[self.random.integers(len(others))]]))
+        return self._any(by[self._any(others)])
 
-    def _crop(self, i: int, frames: int) -> Tensor:
-        """Raw log-mel (frames, 2 * BANDS) from around the active part; digital silence beyond the clip."""
-        store = self.store
-        first, last = store.active[i]
-        length = int(store.starts[i + 1] - store.starts[i])
-        spare = int(last - first) - frames
-        margin = 10
-        if spare > 0:
-            start = int(first) + int(self.random.integers(-margin, spare + margin + 1))
-        else:
-            start = int(last) - frames + int(self.random.integers(0, -spare + 1))
-        low, high = max(0, start), min(length, start + frames)
-        out = torch.full((frames, store.frames.shape[1]), -23.0)
-        begin = int(store.starts[i])
-        out[low - start : high - start] = torch.from_numpy(
-            store.frames[begin + low : begin + high].astype(np.float32)
-        )
+    def _crops(self, clips: Sequence[int], frames: int) -> Tensor:
+        """Raw log-mels (n, frames, 2 * BANDS) from around the active parts; digital silence beyond a clip."""
+        store, margin = self.store, 10
+        first, last = store.active[clips].T
+        begin = store.starts[clips]
+        length = store.starts[np.add(clips, 1)] - begin
+        spare = last - first - frames
+        inside = first + self.random.integers(-margin, np.maximum(spare, 0) + margin + 1)
+        around = last - frames + self.random.integers(0, np.maximum(-spare, 0) + 1)
+        rows = np.where(spare > 0, inside, around)[:, None] + np.arange(frames)
+        missing = torch.from_numpy((rows < 0) | (rows >= length[:, None])).to(self.device)
+        index = torch.from_numpy(begin[:, None] + np.clip(rows, 0, length[:, None] - 1)).to(self.device)
+        return self.frames[index].float().masked_fill(missing[..., None], -23.0)
+
+    def _references(self, clips: Sequence[int]) -> Tensor:
+        """Mean spectra (n, 2 * BANDS) of 2 to 12 clips of each clip's speaker; for sounds, of anybody."""
+        out = []
+        for i in clips:
+            own = self.clips_of.get(self.store.clips[i].speaker)
+            if own is None:
+                own = self.clips_of[str(self.speakers[self.random.integers(len(self.speakers))])]
+            chosen = own[self.random.integers(len(own), size=self.random.integers(2, 13))]
+            out.append(self.store.spectra[chosen].mean(0))
+        return torch.from_numpy(np.stack(out)).to(self.device)
+
+    def _noise(self, speech: Tensor, frames: int) -> Tensor:
+        """Noise spectra (n, frames, 2 * BANDS) for clips that are speech or not, (n,) booleans.
+
+        Two thirds sounds, one third babble of three voices; no babble on sounds, or it would become
+        ``unknown``.
+        """
+        n = len(speech)
+        babble = speech.numpy() & (self.random.random(n) >= (2 / 3 if self.voices else 1.0))
+        if not self.sounds:
+            babble[:] = True
+        out = torch.empty(n, frames, 2 * BANDS)
+        if sounds := int(n - babble.sum()):
+            chosen = [int(i) for i in self.random.choice(self.sounds, sounds)]
+            out[torch.from_numpy(~babble)] = self._crops(chosen, frames)
+        if voices := int(babble.sum()):
+            chosen = [int(i) for i in self.random.choice(self.voices, 3 * voices)]
+            level = torch.from_numpy(self.store.levels[chosen, :1]).to(self.device)
+            crops = self._crops(chosen, frames) - level[..., None]
+            out[torch.from_numpy(babble)] = torch.logsumexp(crops.reshape(voices, 3, frames, -1), 1)
         return out
 
-    def _reference(self, i: int) -> Tensor:
-        """Mean spectrum of 2 to 12 clips of the speaker; for sounds, of anybody."""
-        clips = self.clips_of.get(self.store.clips[i].speaker)
-        if clips is None:
-            clips = self.clips_of[self.speakers[self.random.integers(len(self.speakers))]]
-        chosen = self.random.choice(clips, min(len(clips), int(self.random.integers(2, 13))), replace=False)
-        return torch.from_numpy(self.store.spectra[chosen].mean(0))
-
-    def _noise(self, n: int, frames: int) -> Tensor:
-        """Noise spectra (n, frames, 2 * BANDS): two thirds sounds, one third babble of three voices."""
-        out = []
-        for _ in range(n):
-            if self.sounds and (self.random.random() < 2 / 3 or not self.voices):
-                out.append(self._crop(int(self.random.choice(self.sounds)), frames))
-            else:
-                chosen = [int(i) for i in self.random.choice(self.voices, 3)]
-                voices = [self._crop(i, frames) - float(self.store.levels[i, 0]) for i in chosen]
-                out.append(torch.logsumexp(torch.stack(voices), 0))
-        return torch.stack(out)
-
     def batch(self, stitched: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """One augmented batch.
+        """One augmented batch, on the sampler's device.
 
         Returns:
             values (B, 2, T, 2 * BANDS), mask (B, T), utterance targets (B, 9), frame targets (B, T', 9),
             frame weights (B, T').
         """
+        # On a CPU this context would only cost time: it slows every call of torch down.
+        with nullcontext() if self.device == "cpu" else torch.device(self.device):
+            return self._batch(stitched)
+
+    def _batch(self, stitched: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         recipe, n = self.recipe, self.recipe.batch
         low, high = recipe.crop
         frames = int(self.random.uniform(low, high) * 100)
         speed = torch.where(aug.chance(n, 0.8), aug.uniform(n, 0.85, 1.18), torch.ones(n))
         needed = int(frames * 1.18) + 3
         chosen = self._choose(n)
-        x = torch.stack([self._crop(i, needed) for i in chosen])
-        level = torch.tensor(self.store.levels[chosen])
+        x = self._crops(chosen, needed)
+        level = torch.tensor(self.store.levels[chosen], device=self.device)
         labels = torch.tensor([self.store.clips[i].label for i in chosen])
         steps = -(-frames // STRIDE)
         frame_labels = functional_one_hot(labels)[:, None].expand(n, steps, CLASSES)
         if stitched:
             x, frame_labels = self._stitch(x, chosen, labels, frames, speed)
-        reference = torch.stack([self._reference(i) for i in chosen])
+        reference = self._references(chosen)
         formants = torch.where(aug.chance(n, 0.8), aug.uniform(n, 0.84, 1.19), torch.ones(n))
         pitch = formants * torch.where(aug.chance(n, 0.7), aug.uniform(n, 0.88, 1.14), torch.ones(n))
         x = aug.warp(x, frames, speed, formants, pitch)
         still = reference[:, None].expand(n, 2, -1).contiguous()
         reference = aug.warp(still, 1, torch.ones(n), formants, pitch)[:, 0]
-        x, reference = self._channel(x, reference, level)
+        x, reference = self._channel(x, reference, level, labels)
         has = (aug.chance(n, recipe.reference)).float()[:, None]
         reference = reference - band_level(reference)
         features = normalise(x, reference, has)
         values, mask = aug.mask_stripes(features.values), features.mask
         targets = frame_labels.mean(1)
         if not stitched and self.random.random() < 0.5:
-            share = torch.from_numpy(self.random.beta(recipe.mixup, recipe.mixup, n)).float()
+            share = torch.tensor(self.random.beta(recipe.mixup, recipe.mixup, n), dtype=torch.float32)
             share = torch.maximum(share, 1 - share)
             other = torch.randperm(n)
             s = share[:, None, None]
@@ -191,7 +218,7 @@ class Sampler:
         """Replace the end of each crop by another emotion of the speaker, from a random frame on."""
         n, needed, _ = x.shape
         partners = [self._partner(i) for i in chosen]
-        y = torch.stack([self._crop(i, needed) for i in partners])
+        y = self._crops(partners, needed)
         change = aug.uniform(n, 0.15, 0.85) * frames  # in frames after the speed change
         position = torch.arange(needed)[None]
         x = torch.where((position < change[:, None] * speed[:, None])[..., None], x, y)
@@ -202,7 +229,7 @@ class Sampler:
             before, functional_one_hot(labels)[:, None], functional_one_hot(second)[:, None]
         )
 
-    def _channel(self, x: Tensor, reference: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    def _channel(self, x: Tensor, reference: Tensor, level: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Room, noise, microphone and line."""
         n, frames, _ = x.shape
         reference = reference + level.repeat_interleave(BANDS, 1)
@@ -213,7 +240,7 @@ class Sampler:
             )
         where = torch.nonzero(aug.chance(n, self.recipe.noise))[:, 0]
         if len(where) and (self.sounds or self.voices):
-            noise = self._noise(len(where), frames)
+            noise = self._noise((labels[where] != CLASSES - 1).cpu(), frames)
             x[where], mean = aug.add_noise(x[where], noise, aug.uniform(len(where), *self.recipe.snr_db))
             also = aug.chance(len(where), 0.7)
             reference[where[also]] = torch.logaddexp(reference[where[also]], mean[also])
@@ -241,14 +268,12 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
 
 
 def refinement(recipe: Recipe) -> Recipe:
-    """The second phase: heavier noise, half of all batches stitched, a lower learning rate."""
+    """The second phase: half of all batches stitched, a lower learning rate."""
     return replace(
         recipe,
         seed=recipe.seed + 1000,
         passes=max(1, recipe.passes // 4),
         learning_rate=recipe.learning_rate / 3,
-        noise=0.65,
-        snr_db=(0.0, 30.0),
         stitched_from=0.0,
     )
 
@@ -259,6 +284,7 @@ def train(
     recipe: Recipe,
     report: Callable[[str], None] = print,
     start: Crnn | None = None,
+    device: str = "cpu",
 ) -> Crnn:
     """Train a network on the chosen clips and return it with averaged weights, in evaluation mode.
 
@@ -268,21 +294,27 @@ def train(
         recipe: see :class:`Recipe`.
         report: gets a line every few passes.
         start: weights to go on from; new ones if None.
+        device: ``"cpu"``, or ``"cuda"`` (minutes instead of an hour; other random numbers).
     """
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        return _train(store, chosen, recipe, report, start)
+        return _train(store, chosen, recipe, report, start, device)
 
 
 def _train(
-    store: Store, chosen: Sequence[int], recipe: Recipe, report: Callable[[str], None], start: Crnn | None
+    store: Store,
+    chosen: Sequence[int],
+    recipe: Recipe,
+    report: Callable[[str], None],
+    start: Crnn | None,
+    device: str,
 ) -> Crnn:
     network = Crnn(recipe.mel_channels, recipe.pitch_channels, recipe.width, recipe.hidden, recipe.dropout)
     if start is not None:
         network.load_state_dict(start.state_dict())
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a sixth faster on CPUs
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # a sixth faster on CPUs
     averaged = copy.deepcopy(network)
-    sampler = Sampler(store, chosen, recipe)
+    sampler = Sampler(store, chosen, recipe, device)
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.decay)
     steps = recipe.passes * recipe.draws_per_pass // recipe.batch
     warm = max(1, int(steps * recipe.warm_up))
@@ -290,11 +322,11 @@ def _train(
         optimiser,
         lambda s: min(1.0, (s + 1) / warm) * 0.5 * (1 + np.cos(np.pi * min(1.0, s / steps))),
     )
-    started, running = time.monotonic(), 0.0
+    started, running = time.monotonic(), torch.zeros(())
     for step in range(steps):
         stitched = step >= steps * recipe.stitched_from and step % 2 == 0
         values, mask, targets, frame_targets, weight = sampler.batch(stitched)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(device, torch.bfloat16):
             out = network(values.contiguous(memory_format=torch.channels_last), mask)
         loss = cross_entropy(out.logits, targets, recipe.smoothing).mean()
         frame = cross_entropy(out.frame_logits, frame_targets, recipe.smoothing)
@@ -311,8 +343,7 @@ def _train(
                     old.lerp_(new, 1 - keep)
                 else:
                     old.copy_(new)
-        running += (float(loss.detach()) - running) * 0.02
+        running = loss.detach() if step == 0 else running + (loss.detach() - running) * 0.02
         if (step + 1) % 375 == 0:
-            report(f"step {step + 1}/{steps} loss {running:.3f} {time.monotonic() - started:.0f} s")
-    averaged.eval()
-    return averaged
+            report(f"step {step + 1}/{steps} loss {float(running):.3f} {time.monotonic() - started:.0f} s")
+    return averaged.cpu().eval()

@@ -1,0 +1,100 @@
+"""One member of the compact model's ensemble: trained, refined, kept in a file.
+
+A module of its own because worker processes import it; what ``__main__`` defines, they cannot find.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from emotrace.models.compact_network import Crnn
+from emotrace.training import validation
+from emotrace.training.corpora import Store, build_store
+from emotrace.training.fit import Recipe, refinement, train
+
+REFINED_SHARE = 0.7
+"""How far the weights go from the first phase to the refined ones: by cross-validation, clean speech is
+recognised as well as with the refined weights, and noise costs less."""
+
+
+def say(text: str) -> None:
+    """One line of the log, at once."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)  # noqa: T201
+
+
+def new_network(recipe: Recipe) -> Crnn:
+    """An untrained network of the recipe's shape."""
+    return Crnn(recipe.mel_channels, recipe.pitch_channels, recipe.width, recipe.hidden, recipe.dropout)
+
+
+def train_member(data: Path, runs: Path, recipe: Recipe, device: str = "cpu") -> Path:
+    """Train one member on the training speakers, unless that was done; its file."""
+    path = runs / f"member-{recipe.seed}.pt"
+    settings = json.dumps(asdict(recipe), sort_keys=True)
+    if path.exists() and torch.load(path, weights_only=True)["recipe"] == settings:
+        say(f"member {recipe.seed} is there")
+        return path
+    torch.set_num_threads(1)
+    store = build_store(data, runs)
+    chosen = [i for i, clip in enumerate(store.clips) if clip.split == "train"]
+    first = _first_phase(runs, store, chosen, recipe, settings, device)
+    refined = train(
+        store,
+        chosen,
+        refinement(recipe),
+        lambda line: say(f"member {recipe.seed}, refined: {line}"),
+        first,
+        device,
+    )
+    network = interpolate(first, refined, REFINED_SHARE)
+    clips = [
+        i
+        for i, clip in enumerate(store.clips)
+        if clip.split == "validation" and clip.corpus in validation.JUDGED
+    ]
+    for name, reference in (("clip alone", None), ("with reference", validation.references(store, clips))):
+        recall = validation.recall_by_corpus(
+            store, clips, validation.predict(network, store, clips, reference)
+        )
+        say(f"member {recipe.seed}, validation speakers, {name}: {recall}")
+    torch.save({"state": network.state_dict(), "recipe": settings}, path)
+    return path
+
+
+def interpolate(first: Crnn, refined: Crnn, share: float) -> Crnn:
+    """Weights between two phases of one network (Wortsman et al. 2022, arXiv 2109.01903)."""
+    before, after = first.state_dict(), refined.state_dict()
+    mixed = {
+        name: torch.lerp(before[name], after[name], share) if after[name].is_floating_point() else after[name]
+        for name in after
+    }
+    refined.load_state_dict(mixed)
+    return refined
+
+
+def _first_phase(
+    runs: Path, store: Store, chosen: list[int], recipe: Recipe, settings: str, device: str
+) -> Crnn:
+    """The network before its refinement; kept, because it is most of the work."""
+    path = runs / f"member-{recipe.seed}-first.pt"
+    if path.exists() and torch.load(path, weights_only=True)["recipe"] == settings:
+        return load_members([path], recipe)[0]
+    network = train(store, chosen, recipe, lambda line: say(f"member {recipe.seed}: {line}"), device=device)
+    torch.save({"state": network.state_dict(), "recipe": settings}, path)
+    return network
+
+
+def load_members(paths: Sequence[Path], recipe: Recipe) -> list[Crnn]:
+    """Trained members in evaluation mode."""
+    networks = []
+    for path in paths:
+        network = new_network(recipe)
+        network.load_state_dict(torch.load(path, weights_only=True)["state"])
+        networks.append(network.eval())
+    return networks
