@@ -1,0 +1,1 @@
+"""From the model's scores to judgements: smoothing, segments, quality verdicts."""
