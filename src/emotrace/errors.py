@@ -10,7 +10,8 @@ Every message says what came, what was expected and the way out::
     |   |-- NoSpeechError     there is sound, but no speech in it
     |   `-- LabelError        a label that is none of the nine emotions
     |-- ModelError            a model package is missing, broken or does not fit
-    |   `-- ModelNotFoundError        no model of this name is installed
+    |   |-- ModelNotFoundError        no model of this name is installed
+    |   `-- DownloadError             a hub cannot be reached, or gives something else than it lists
     |-- DeviceError           an asked-for device or precision is not there
     |-- OptionError           an option has a value outside its range
     |-- OutputError           a result could not be written
@@ -76,6 +77,12 @@ class ModelNotFoundError(ModelError):
     """No model of the asked-for name is installed."""
 
     code = "model-not-found"
+
+
+class DownloadError(ModelError):
+    """A hub cannot be reached, does not have what was asked for, or gives something else than it lists."""
+
+    code = "download"
 
 
 class DeviceError(EmotraceError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,82 @@ def test_threads_are_counted(tmp_path: Path) -> None:
     package(tmp_path)
     with pytest.raises(OptionError, match="threads is -1; expected 0"):
         OnnxEncoder(ModelPackage(tmp_path), threads=-1)
+
+
+def test_folders_that_are_being_made_or_removed_are_not_installed(home: Path) -> None:
+    package(home / "models" / ".mine.converting", name="mine")
+    assert list(registry.installed()) == ["compact"]
+
+
+def test_auto_is_a_model_that_names_emotions(home: Path) -> None:
+    network = {"embed_dim": 32, "heads": 2, "alibi_heads": 2, "prenet_depth": 1, "depth": 1}
+    install(home, "emotion2vec_base")
+    card_file = home / "models" / "emotion2vec_base" / CARD_FILE
+    fields = {"family": "emotion2vec", "labels": [], "network": network, "reference_size": 0}
+    card_file.write_text(json.dumps({**json.loads(card_file.read_text()), **fields}))
+    assert next(iter(registry.installed())) == "emotion2vec_base"
+    assert registry.find("emotion2vec_base").card.labels == ()
+    assert registry.find("auto").card.name == "compact"
+
+
+def test_a_name_that_can_be_pulled_is_told_how(home: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"\(see `emotrace models pull emotion2vec_plus_base`\)"):
+        registry.find("emotion2vec_plus_base")
+
+
+def test_a_removed_model_is_gone(home: Path) -> None:
+    folder = install(home, "one")
+    install(home, "two")
+    (home / "models" / ".removed-1234").mkdir()
+    assert registry.remove("one") == folder
+    assert [p.name for p in (home / "models").iterdir()] == ["two"]
+    assert list(registry.installed()) == ["two", "compact"]
+
+
+def test_a_damaged_model_can_be_removed(home: Path) -> None:
+    (install(home, "one") / CARD_FILE).unlink()
+    registry.remove("one")
+    assert list((home / "models").iterdir()) == []
+
+
+def test_links_are_removed_and_what_they_point_to_is_not(home: Path, tmp_path: Path) -> None:
+    package(home / "elsewhere" / "real", name="real")
+    (home / "elsewhere" / "file").write_text("x")
+    (home / "models").mkdir()
+    (home / "models" / "real").symlink_to(home / "elsewhere" / "real")
+    inside = install(home, "mine")
+    (inside / "link").symlink_to(home / "elsewhere")
+    for name in ("real", "mine"):
+        registry.remove(name)
+    assert list((home / "models").iterdir()) == []
+    assert registry.find(str(home / "elsewhere" / "real")).card.name == "real"
+    assert (home / "elsewhere" / "file").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "name", ["nope", "", ".", "..", ".hidden", "../models", "a/b", "a\\b", "a\0b", "x" * 5000]
+)
+def test_only_models_are_removed(home: Path, name: str) -> None:
+    install(home, "mine")
+    (home / "models" / ".hidden").mkdir()
+    with pytest.raises(ModelNotFoundError, match="is not installed"):
+        registry.remove(name)
+    assert sorted(p.name for p in (home / "models").iterdir()) == [".hidden", "mine"]
+
+
+def test_the_built_in_model_stays(home: Path) -> None:
+    with pytest.raises(ModelError, match="is a part of emotrace and cannot be removed"):
+        registry.remove("compact")
+    assert registry.find("compact").folder == registry.builtin_folder()
+
+
+def test_what_may_not_be_removed_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = install(home, "mine")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(ModelError, match=r"cannot be removed \(Permission denied\); check its permissions"):
+        registry.remove("mine")
+    assert registry.find("mine").folder == folder

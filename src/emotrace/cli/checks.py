@@ -18,6 +18,7 @@ PACKAGES = ("av", "numpy", "onnxruntime", "platformdirs", "pydantic", "pysilero-
 
 EXTRAS = {
     "plot": ("matplotlib",),
+    "convert": ("filelock", "huggingface_hub", "onnx", "safetensors", "torch", "yaml"),
     "train": ("onnx", "scipy", "sklearn", "torch"),
     "bench": ("librosa",),
 }
@@ -67,7 +68,7 @@ def check_models() -> list[dict[str, Any]]:
         try:
             package = ModelPackage(folder)
             for file in package.card.files:
-                package.file(file)
+                package.check(file)
         except EmotraceError as error:
             problem = str(error)
         rows.append({"name": name, "folder": str(folder), "problem": problem})

@@ -12,6 +12,7 @@ NO_SPEECH = 4
 SOME_FAILED = 5
 MODEL = 6
 OUTPUT = 7
+FINDING = 8
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
@@ -25,6 +26,7 @@ MEANINGS: dict[int, str] = {
     SOME_FAILED: "some inputs gave a result, others failed",
     MODEL: "the model, the device or an optional package is missing or broken",
     OUTPUT: "a result could not be written",
+    FINDING: "every input could be read, but a check found something (only with --fail-on-finding)",
     INTERRUPTED: "stopped by Ctrl-C",
     BROKEN_PIPE: "the reader of standard output went away",
     TERMINATED: "stopped by a SIGTERM",
@@ -35,6 +37,7 @@ _BY_ERROR = {
     "no-speech": NO_SPEECH,
     "model": MODEL,
     "model-not-found": MODEL,
+    "download": MODEL,
     "device": MODEL,
     "missing-extra": MODEL,
     "option": USAGE,

@@ -17,6 +17,10 @@ PATIENCE = 1.0
 """Seconds of work after which progress is shown."""
 
 
+LARGE = 1e7
+"""Only bytes come in such numbers."""
+
+
 class Watch:
     """A bar that appears when the work takes long; never where standard error is no terminal.
 
@@ -77,6 +81,28 @@ class Watch:
         """Take the bar away for good."""
         if self._progress is not None:
             self._progress.stop()
+
+
+class Steps:
+    """A bar for work in several steps; a context, and what such work takes as its ``on_progress``."""
+
+    def __init__(self, enabled: bool | None = None) -> None:
+        self._watch = Watch(1, enabled)
+        self._step = ""
+
+    def __call__(self, step: str, done: float, total: float) -> None:
+        """So much of a step is done."""
+        if step != self._step:
+            self._step = step
+            size = f" ({total / 1e9:.2f} GB)" if total >= LARGE else ""
+            self._watch.begin(step + size, total)
+        self._watch.update(step, done, total)
+
+    def __enter__(self) -> Steps:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.close()
 
 
 def _bar() -> Progress:

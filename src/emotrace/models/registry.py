@@ -6,11 +6,14 @@ Installed models live in ``models/`` under :func:`home`; the compact model lies 
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 from pathlib import Path
 
 import platformdirs
 
 from emotrace.errors import ModelError, ModelNotFoundError
+from emotrace.models.catalogue import CATALOGUE
 from emotrace.models.package import CARD_FILE, ModelPackage
 
 BUILTIN = "compact"
@@ -48,7 +51,8 @@ def installed() -> dict[str, Path]:
     folder = home() / "models"
     try:
         if folder.is_dir():
-            found |= {p.name: p for p in sorted(folder.iterdir()) if (p / CARD_FILE).is_file()}
+            shown = (p for p in sorted(folder.iterdir()) if not p.name.startswith("."))
+            found |= {p.name: p for p in shown if (p / CARD_FILE).is_file()}
     except OSError as error:
         raise ModelError(
             f"the models in {str(folder)!r} cannot be listed ({error.strerror}); check its permissions, or "
@@ -65,7 +69,8 @@ def find(name: str = "auto") -> ModelPackage:
     """The model of a name, or of a package folder, or the best one.
 
     Args:
-        name: a name from :func:`installed`, a path of a package folder, or ``"auto"``.
+        name: a name from :func:`installed`, a path of a package folder, or ``"auto"``, the best that names
+            emotions.
 
     Raises:
         ModelNotFoundError: nothing of this name is installed.
@@ -76,14 +81,13 @@ def find(name: str = "auto") -> ModelPackage:
     """
     models = installed()
     if name == "auto":
-        name = next(iter(models))
+        packages = (_installed_package(each, folder) for each, folder in models.items())
+        return next(package for package in packages if package.card.has_head)
     if name in models:
         return _installed_package(name, models[name])
     if name and os.path.isdir(name):  # noqa: PTH112 (Path.is_dir raises for names that are too long)
         return ModelPackage(Path(name))
-    raise ModelNotFoundError(
-        f"model {name!r} is not installed; installed are: {', '.join(models)} (see `emotrace models list`)"
-    )
+    raise _unknown(name)
 
 
 def _installed_package(name: str, folder: Path) -> ModelPackage:
@@ -94,3 +98,55 @@ def _installed_package(name: str, folder: Path) -> ModelPackage:
             "rename it"
         )
     return package
+
+
+def removable(name: str) -> Path:
+    """The folder of an installed model that can be removed; its package may be damaged.
+
+    Raises:
+        ModelNotFoundError: nothing of this name is installed.
+        ModelError: it is the built-in model.
+    """
+    folder = home() / "models" / name
+    odd = name in ("", ".", "..") or name.startswith(".") or len(name) > 255 or set(name) & set("/\\:\0")
+    if odd or not os.path.lexists(folder):
+        if name == BUILTIN:
+            raise ModelError(f"model {name!r} is a part of emotrace and cannot be removed on its own")
+        raise _unknown(name)
+    return folder
+
+
+def remove(name: str) -> Path:
+    """Remove an installed model.
+
+    Its folder is renamed first, so that nobody ever finds a part of it. Of a link only the link is removed.
+
+    Args:
+        name: of the model; its package may be damaged.
+
+    Returns:
+        The folder that it was in.
+
+    Raises:
+        ModelNotFoundError: nothing of this name is installed.
+        ModelError: it is the built-in model, or may not be removed.
+    """
+    folder = removable(name)
+    try:
+        if folder.is_symlink() or not folder.is_dir():
+            folder.unlink()
+        else:
+            folder.rename(folder.with_name(f".removed-{secrets.token_hex(4)}"))
+        for left in folder.parent.glob(".removed-*"):  # this one, and any of a removal that was stopped
+            shutil.rmtree(left)
+    except OSError as error:
+        raise ModelError(
+            f"model {name!r} in {str(folder)!r} cannot be removed ({error.strerror}); check its permissions"
+        ) from error
+    return folder
+
+
+def _unknown(name: str) -> ModelNotFoundError:
+    there = ", ".join(installed())
+    way = f"emotrace models pull {name}" if name in CATALOGUE else "emotrace models list"
+    return ModelNotFoundError(f"model {name!r} is not installed; installed are: {there} (see `{way}`)")
