@@ -1,0 +1,185 @@
+"""``emotrace filter``: result folders sorted into normal and low quality."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emotrace.cli import exit_codes
+from emotrace.cli.messages import one_line, tell
+from emotrace.cli.texts import Language, language_of
+
+if TYPE_CHECKING:
+    from emotrace.outputs.sorting_plan import Sorted, Sorting
+    from emotrace.postprocess.presets import Preset
+
+EXAMPLES = """\b
+Examples:
+  emotrace filter outputs --dry-run
+  emotrace filter outputs
+  emotrace filter outputs --preset customer-service --copy --into sorted
+  emotrace filter outputs --undo
+"""
+
+
+def filter_results(
+    root: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ROOT", help="The folder that holds the outputs_* folders.", show_default=False
+        ),
+    ],
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="Rules to judge by (see `emotrace thresholds list`).")
+    ] = "classic",
+    presets: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A TOML file of more presets.", show_default=False),
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Lower is low confidence. [default: the preset's]", show_default=False
+        ),
+    ] = None,
+    min_gap: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Less between the two likeliest emotions is ambiguous. [default: the preset's]",
+            show_default=False,
+        ),
+    ] = None,
+    min_top_score: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="If all scores are lower, no emotion is clear. [default: the preset's]",
+            show_default=False,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="What is only flagged counts as low quality, too.")
+    ] = False,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Make normal/ and low_quality/ there, on any file system. [default: ROOT]",
+            show_default=False,
+        ),
+    ] = None,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Leave the folders where they are; sort copies.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the report; change nothing.")] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take back the last run that changed something.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    lang: Annotated[
+        Language | None,
+        typer.Option(
+            metavar="zh|en",
+            help="Language of the text report. [default: by LC_ALL, LC_MESSAGES or LANG]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Sort result folders by quality.
+
+    Every outputs_* folder in ROOT is moved into ROOT/normal or ROOT/low_quality, and quality_report.txt,
+    .json and .csv say why. Those sorted before are judged again. A result that cannot be read stays where
+    it is. A run that was cut off is finished by the next one.
+    """
+    from emotrace.errors import OptionError
+    from emotrace.outputs.sorting_plan import Sorting
+    from emotrace.postprocess.presets import find_preset
+
+    changes = {"min_confidence": min_confidence, "min_gap": min_gap, "min_top_score": min_top_score}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if undo and (dry_run or copy or strict or changes or preset != "classic"):
+        raise OptionError("--undo takes the last run back; expected ROOT and --into alone with it")
+    chosen = find_preset(preset, presets)
+    if changes:
+        from dataclasses import replace
+
+        chosen = replace(chosen, rules=chosen.rules.with_changes(**changes))
+    sorting = Sorting(root, chosen.rules, into, copy, strict)
+    if undo:
+        raise typer.Exit(_undo(sorting, json))
+    raise typer.Exit(_sort(sorting, chosen, dry_run, json, lang or language_of()))
+
+
+def _sort(sorting: Sorting, preset: Preset, dry_run: bool, json: bool, language: Language) -> int:
+    from emotrace.outputs.quality_report import report_record, text_lines, total_lines, write_reports
+    from emotrace.outputs.records import dumps
+    from emotrace.outputs.sorting import REPORT_FILES, sort_results
+
+    with _Watching() as watch:
+        items = sort_results(sorting, dry_run=dry_run, on_progress=watch.update)
+    report = sorting.target / REPORT_FILES[0]
+    written = not dry_run and (bool(items) or report.exists())
+    if written:
+        write_reports(sorting.target, items, preset, language.value)
+    if json:
+        typer.echo(dumps(report_record(items, preset, actions=True)).encode("utf-8", "backslashreplace"))
+    elif dry_run:
+        typer.echo("\n".join(text_lines(items, preset, language.value)))
+    else:
+        typer.echo("\n".join(total_lines(items, language.value)))
+    if not items:
+        tell(f"there is no result folder (outputs_*) in {str(sorting.root)!r}")
+    elif written and not json:
+        tell(f"the report is {str(report)!r}")
+    return _told(items)
+
+
+def _told(items: list[Sorted]) -> int:
+    """Say what failed; the exit code."""
+    failures = [item.failure for item in items if item.failure is not None]
+    for failure in failures[:20]:
+        named = repr(failure.source) in failure.reason
+        tell(failure.reason if named else f"{failure.source}: {failure.reason}")
+    if len(failures) > 20:
+        tell(f"... and {len(failures) - 20} more; the report lists them all")
+    return exit_codes.of_run(len(items) - len(failures), [failure.code for failure in failures])
+
+
+def _undo(sorting: Sorting, json: bool) -> int:
+    from emotrace.outputs.records import dumps
+    from emotrace.outputs.sorting import undo_sorting
+
+    with _Watching() as watch:
+        back, failures = undo_sorting(sorting, on_progress=watch.update)
+    if json:
+        rows = [{"folder": failure.source, "reason": failure.reason} for failure in failures]
+        typer.echo(dumps({"undone": back, "failures": rows}).encode("utf-8", "backslashreplace"))
+    else:
+        typer.echo(f"undone: {back}")
+    for failure in failures:
+        tell(one_line(failure.reason))
+    return exit_codes.of_run(back, [failure.code for failure in failures])
+
+
+class _Watching:
+    """A progress bar for as long as the work lasts."""
+
+    def __enter__(self) -> _Watching:
+        from emotrace.cli.progress import Watch
+
+        self._watch = Watch(1)
+        self._begun = False
+        return self
+
+    def update(self, step: str, done: float, total: float) -> None:
+        """Fits ``on_progress``."""
+        if not self._begun:
+            self._watch.begin(step, total)
+            self._begun = True
+        self._watch.update(step, done, total)
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.close()
