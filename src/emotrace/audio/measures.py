@@ -103,7 +103,7 @@ class MeasureMeter:
         peak = float(np.abs(wide).max())
         self._samples += len(wide)
         self._sum += float(wide.sum())
-        self._energy += float(wide @ wide)
+        self._energy += float(np.square(wide).sum())  # no BLAS: its threads would contend with a model's
         self._peak = max(self._peak, peak)
         self._clipping.update(samples, peak=peak)
         joined = np.concatenate((self._rest, wide))

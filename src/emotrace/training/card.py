@@ -37,7 +37,7 @@ CARD: dict[str, Any] = {
     "graphs": {"fp32": "compact.onnx"},
     "track": {"method": "sliding-window", "window": 1.5, "hop": 0.5},
     "description": (
-        "Two small convolutional recurrent networks over mel and pitch spectra, averaged; trained from "
+        "Three small convolutional recurrent networks over mel and pitch spectra, averaged; trained from "
         "scratch on acted emotional speech in five languages."
     ),
     "training_data": (

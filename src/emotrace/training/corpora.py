@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from emotrace.audio import load
 from emotrace.labels import label_index
 from emotrace.models.compact_network import BANDS, HOP, FrontEnd, normalise
+from emotrace.results import Array
 from emotrace.training.synthetic import non_speech
 
 CORPORA = ("emodb", "ravdess", "nemo", "selvas", "emospeech", "emogator")
@@ -106,7 +107,7 @@ def all_clips(data: Path) -> list[Clip]:
     return emotional_clips(data) + non_speech_clips(data) + made
 
 
-def read_clip(data: Path, clip: Clip) -> NDArray[np.float32]:
+def read_clip(data: Path, clip: Clip) -> Array:
     """Samples of a clip, float32 (n,), 16 kHz."""
     if clip.corpus == "synthetic":
         return non_speech()[clip.path.removeprefix("synthetic/")]
@@ -153,14 +154,33 @@ def build_store(data: Path, folder: Path) -> Store:
     return Store(clips, frames, index["starts"], index["active"], index["spectra"], index["levels"])
 
 
-@torch.inference_mode()
 def _compute(data: Path, clips: Sequence[Clip], key: str, frames_file: Path, index_file: Path) -> None:
+    store = store_of(clips, (read_clip(data, clip) for clip in clips))
+    frames_file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(frames_file, store.frames)
+    np.savez(
+        index_file,
+        key=key,
+        starts=store.starts,
+        active=store.active,
+        spectra=store.spectra,
+        levels=store.levels,
+    )
+
+
+@torch.inference_mode()
+def store_of(clips: Sequence[Clip], waveforms: Iterable[Array]) -> Store:
+    """The features of clips, in memory.
+
+    Args:
+        clips: the table.
+        waveforms: of each clip float32 (n,), 16 kHz.
+    """
     front = FrontEnd()
     parts, active, spectra, levels = [], [], [], []
-    for clip in clips:
-        waveform = read_clip(data, clip)
-        waveform = np.pad(waveform, (0, max(0, 10 * HOP - len(waveform))))
-        logmel = front(torch.from_numpy(waveform)[None])
+    for waveform in waveforms:
+        padded = np.pad(waveform, (0, max(0, 10 * HOP - len(waveform))))
+        logmel = front(torch.from_numpy(padded)[None])
         features = normalise(logmel, torch.zeros(1, 2 * BANDS), torch.zeros(1, 1))
         level = (logmel[0] * features.active[0, :, None]).sum(0) / features.active.sum()
         where = torch.nonzero(features.mask[0])[:, 0]
@@ -168,13 +188,11 @@ def _compute(data: Path, clips: Sequence[Clip], key: str, frames_file: Path, ind
         active.append((int(where[0]), int(where[-1]) + 1))
         levels.append(level.reshape(2, BANDS).mean(1).numpy())
         spectra.append(features.spectrum[0].numpy())
-    frames_file.parent.mkdir(parents=True, exist_ok=True)
-    np.save(frames_file, np.concatenate(parts))
-    np.savez(
-        index_file,
-        key=key,
-        starts=np.cumsum([0] + [len(p) for p in parts]),
-        active=np.array(active),
-        spectra=np.array(spectra, np.float32),
-        levels=np.array(levels, np.float32),
+    return Store(
+        clips,
+        np.concatenate(parts),
+        np.cumsum([0] + [len(p) for p in parts]),
+        np.array(active),
+        np.array(spectra, np.float32),
+        np.array(levels, np.float32),
     )

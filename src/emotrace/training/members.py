@@ -44,15 +44,7 @@ def train_member(data: Path, runs: Path, recipe: Recipe, device: str = "cpu") ->
     store = build_store(data, runs)
     chosen = [i for i, clip in enumerate(store.clips) if clip.split == "train"]
     first = _first_phase(runs, store, chosen, recipe, settings, device)
-    refined = train(
-        store,
-        chosen,
-        refinement(recipe),
-        lambda line: say(f"member {recipe.seed}, refined: {line}"),
-        first,
-        device,
-    )
-    network = interpolate(first, refined, REFINED_SHARE)
+    network = refine(first, store, chosen, recipe, device)
     clips = [
         i
         for i, clip in enumerate(store.clips)
@@ -65,6 +57,13 @@ def train_member(data: Path, runs: Path, recipe: Recipe, device: str = "cpu") ->
         say(f"member {recipe.seed}, validation speakers, {name}: {recall}")
     torch.save({"state": network.state_dict(), "recipe": settings}, path)
     return path
+
+
+def refine(first: Crnn, store: Store, chosen: list[int], recipe: Recipe, device: str) -> Crnn:
+    """The second phase, and the weights between both."""
+    report = lambda line: say(f"network {recipe.seed}, refined: {line}")  # noqa: E731
+    refined = train(store, chosen, refinement(recipe), report, first, device)
+    return interpolate(first, refined, REFINED_SHARE)
 
 
 def interpolate(first: Crnn, refined: Crnn, share: float) -> Crnn:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from emotrace.models.compact_network import BANDS, CLASSES, Crnn, normalise
-from emotrace.training.corpora import Store
+from emotrace.training.corpora import Store, read_clip, store_of
+from emotrace.training.protocol import with_noise
 
 JUDGED = ("emodb", "ravdess", "nemo")
 
@@ -45,6 +47,25 @@ def references(store: Store, clips: Sequence[int], k: int = 10, seed: int = 0) -
         others = [j for j in by[store.clips[i].speaker] if j != i] or [i]
         out.append(store.spectra[rng.choice(others, min(k, len(others)), replace=False)].mean(0))
     return np.array(out, np.float32)
+
+
+def with_sounds(data: Path, store: Store, clips: Sequence[int], snr_db: float = 10.0, seed: int = 0) -> Store:
+    """Clips of the judged corpora among some, each mixed with a random one of the sounds among them.
+
+    Args:
+        data: folder of the corpora.
+        store: of all clips.
+        clips: indices, among them non-speech.
+        snr_db: ratio of the mean powers.
+        seed: of the choice.
+    """
+    sounds = [read_clip(data, store.clips[i]) for i in clips if store.clips[i].corpus == "non_speech"]
+    speech = [store.clips[i] for i in clips if store.clips[i].corpus in JUDGED]
+    choice = np.random.default_rng(seed).integers(len(sounds), size=len(speech))
+    waveforms = (
+        with_noise(read_clip(data, clip), sounds[k], snr_db) for clip, k in zip(speech, choice, strict=True)
+    )
+    return store_of(speech, waveforms)
 
 
 @torch.inference_mode()
