@@ -4,7 +4,7 @@ DATA ?= ../shared/data
 RUNS ?= runs
 BIN := .venv/bin
 
-.PHONY: demo test test-all check format bench train-compact evaluate-compact sample docs clean
+.PHONY: demo test test-all peer check format bench train-compact evaluate-compact sample docs clean
 
 # The base install (no torch) and the plot extra, in an environment of its own.
 .venv-demo/ready: pyproject.toml
@@ -14,7 +14,7 @@ BIN := .venv/bin
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot,train,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot,train,convert,dev]'
 	touch $@
 
 demo: .venv-demo/ready
@@ -28,6 +28,15 @@ test: .venv/ready
 
 test-all: .venv/ready
 	EMOTRACE_TEST_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest
+
+# FunASR, in an environment of its own, says what emotion2vec should give.
+.venv-peer/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-peer
+	.venv-peer/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[convert]' funasr pytest
+	touch $@
+
+peer: .venv-peer/ready
+	EMOTRACE_TEST_DATA=$(abspath $(DATA)) .venv-peer/bin/python -m pytest -W ignore tests/peer
 
 check: .venv/ready
 	$(BIN)/ruff format --check .
@@ -59,4 +68,4 @@ sample: .venv/ready
 	$(BIN)/python scripts/make_sample.py
 
 clean:
-	rm -rf .venv .venv-demo build dist .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-demo .venv-peer build dist .coverage* .mypy_cache .ruff_cache .pytest_cache

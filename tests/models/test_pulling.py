@@ -50,7 +50,7 @@ def conversions(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
 
     def convert(source: Path, name: str, precisions: tuple[str, ...], **options: Any) -> Made:
-        content = {path: (source / path).read_bytes() for path in FILES}
+        content = {path: (source / path).read_bytes() for path in FILES if (source / path).exists()}
         calls.append({"source": source, "name": name, "precisions": precisions, "files": content, **options})
         folder = registry.home() / "models" / name
         origin = options["origin"]
@@ -89,6 +89,15 @@ def test_the_hub_that_has_it(hub: Hub, conversions: list[dict[str, Any]]) -> Non
     hub.names = ("iic/emotion2vec_base_finetuned",)
     pull("emotion2vec_base_finetuned")
     assert conversions[0]["origin"].hub == "modelscope"
+
+
+@pytest.mark.parametrize("hub_name", ["huggingface", "modelscope"])
+def test_without_a_head_the_labels_are_not_taken_along(
+    hub: Hub, conversions: list[dict[str, Any]], hub_name: str
+) -> None:
+    hub.names = ("emotion2vec/emotion2vec_base", "iic/emotion2vec_base")
+    pull("emotion2vec_base", hub=hub_name)
+    assert set(conversions[0]["files"]) == {"model.pt", "config.yaml"}
 
 
 def test_the_cache_of_hugging_face_is_left_and_ones_own_downloads_are_not(

@@ -56,6 +56,7 @@ class Published:
         parameters: millions that inference needs.
         note: what sets it apart, in a few words.
         golden: published result on its example clip, where one is known.
+        head: whether it has the head that gives emotions; without one, its labels are not taken along.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Published:
     parameters: int
     note: str
     golden: Golden | None = None
+    head: bool = True
 
     def hub(self, asked: str = "auto") -> Hub:
         """The hub to take it from: the asked-for one; else Hugging Face where it is there.
@@ -116,7 +118,9 @@ CATALOGUE: Mapping[str, Published] = {
             93,
             "the first release; nine emotions",
         ),
-        Published("emotion2vec_base", _both("emotion2vec_base"), 93, "embeddings only, no emotions"),
+        Published(
+            "emotion2vec_base", _both("emotion2vec_base"), 93, "embeddings only, no emotions", head=False
+        ),
     )
 }
 """Every known checkpoint by name, best first."""
@@ -134,3 +138,13 @@ def published(name: str) -> Published:
     if name not in CATALOGUE:
         raise ModelNotFoundError(f"no model {name!r} is known; expected one of {', '.join(CATALOGUE)}")
     return CATALOGUE[name]
+
+
+def required(repository: str) -> tuple[str, ...]:
+    """Files that a repository must have.
+
+    >>> required("iic/emotion2vec_base")
+    ('model.pt', 'config.yaml')
+    """
+    rows = (row for row in CATALOGUE.values() if repository in row.repositories.values())
+    return REQUIRED if all(row.head for row in rows) else REQUIRED[:2]

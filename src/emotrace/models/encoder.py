@@ -10,7 +10,7 @@ import numpy as np
 
 from emotrace.errors import InputError
 from emotrace.labels import LABELS
-from emotrace.models.package import ModelCard, TrackMethod
+from emotrace.models.card import ModelCard, TrackMethod
 from emotrace.results import Array, ModelInfo
 from emotrace.timing import SAMPLING_RATE, samples_to_seconds, seconds_to_samples
 
@@ -20,10 +20,10 @@ class Encoding:
     """What a model says about one waveform.
 
     Attributes:
-        logits: float32 (9,), of the whole waveform.
+        logits: float32 (9,), of the whole waveform; (0,) of a model without a head.
         embedding: float32 (D,), of the whole waveform.
         frames: float32 (T, F), native frames.
-        frame_logits: float32 (T, 9).
+        frame_logits: float32 (T, 9); (T, 0) of a model without a head.
         spectrum: float32 (R,), the waveform's own part of a speaker reference; R is 0 for a model that
             uses none.
         active_seconds: how much of the waveform ``spectrum`` is the mean of.
@@ -54,11 +54,12 @@ class Encoder(Protocol):
         """Encode waveforms; the results are the same for any batch and any order, to 1e-5.
 
         Args:
-            waveforms: each float32 (n,), 16 kHz, at least ``card.min_seconds`` long.
+            waveforms: each float32 (n,), 16 kHz, at least ``card.min_seconds`` and at most
+                ``card.max_seconds`` long.
             references: for each waveform a speaker reference spectrum, or None.
 
         Raises:
-            InputError: a waveform is too short for the model.
+            InputError: a waveform is too short or too long for the model.
             ValueError: there are not as many references as waveforms.
         """
 
@@ -72,7 +73,7 @@ def fewest_samples(card: ModelCard) -> int:
     return max(1, seconds_to_samples(card.min_seconds))
 
 
-def check_length(samples: int, card: ModelCard, label: str = "the waveform") -> None:
+def check_shortest(samples: int, card: ModelCard, label: str = "the waveform") -> None:
     """Refuse what is too short for the model.
 
     Args:
@@ -87,6 +88,20 @@ def check_length(samples: int, card: ModelCard, label: str = "the waveform") -> 
         raise InputError(
             f"{label} is too short: it lasts {samples_to_seconds(samples):.3f} s; the model {card.name!r} "
             f"needs at least {card.min_seconds:g} s of sound"
+        )
+
+
+def check_length(samples: int, card: ModelCard, label: str = "the waveform") -> None:
+    """Refuse what is too short for the model, or too long for it in one piece; see :func:`check_shortest`.
+
+    Raises:
+        InputError: it is.
+    """
+    check_shortest(samples, card, label)
+    if card.max_seconds is not None and samples > seconds_to_samples(card.max_seconds):
+        raise InputError(
+            f"{label} is too long: it lasts {samples_to_seconds(samples):.1f} s; the model {card.name!r} "
+            f"takes at most {card.max_seconds:g} s in one piece: cut it"
         )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emotrace.errors import DownloadError
-from emotrace.models.catalogue import EXAMPLE, REQUIRED, Hub
+from emotrace.models.catalogue import EXAMPLE, Hub, required
 
 OnProgress = Callable[[str, float, float], object]
 """Called with what is done, how much of it, and how much there is in all."""
@@ -83,12 +83,13 @@ def wanted(repository: str, files: dict[str, RemoteFile]) -> tuple[RemoteFile, .
     Raises:
         DownloadError: one that is needed is not there, or has no checksum.
     """
-    if missing := [path for path in REQUIRED if path not in files]:
+    needed = required(repository)
+    if missing := [path for path in needed if path not in files]:
         raise DownloadError(
             f"{repository!r} has no {', '.join(missing)}; expected a published emotion2vec checkpoint: "
             "try another --revision"
         )
-    chosen = tuple(files[path] for path in (*REQUIRED, EXAMPLE) if path in files)
+    chosen = tuple(files[path] for path in (*needed, EXAMPLE) if path in files)
     for file in chosen:
         if len(file.digest) not in (40, 64):
             raise DownloadError(

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from emotrace.errors import DownloadError
-from emotrace.models.catalogue import EXAMPLE, REQUIRED
+from emotrace.models.catalogue import EXAMPLE, required
 from emotrace.models.hub import (
     Checkpoint,
     OnProgress,
@@ -56,18 +56,19 @@ def look(repository: str, revision: str | None) -> Snapshot:
 def _look_into_cache(repository: str, asked: str) -> Snapshot:
     from huggingface_hub import try_to_load_from_cache
 
+    needed = required(repository)
     found = {
         path: Path(cached)
-        for path in (*REQUIRED, EXAMPLE)
+        for path in (*needed, EXAMPLE)
         if isinstance(cached := try_to_load_from_cache(repository, path, revision=asked), str)
     }
-    if not found.keys() >= set(REQUIRED):
+    if not found.keys() >= set(needed):
         raise DownloadError(
             f"offline mode is on (HF_HUB_OFFLINE) and the cache in {str(_cache())!r} has no complete "
             f"{repository!r} at {asked!r}; unset it, or give a downloaded folder with --from"
         )
     files = {path: RemoteFile(path, at.stat().st_size, _digest(at)) for path, at in found.items()}
-    commit = found[REQUIRED[0]].parent.name
+    commit = found[needed[0]].parent.name
     return Snapshot("huggingface", repository, asked, commit, wanted(repository, files))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from emotrace.errors import DownloadError
-from emotrace.models.catalogue import REQUIRED
+from emotrace.models.catalogue import required
 from emotrace.models.hub import (
     Checkpoint,
     OnProgress,
@@ -119,7 +119,7 @@ def _downloads(snapshot: Snapshot) -> Path:
 
 def _copies(snapshot: Snapshot) -> Iterator[Path]:
     """Folders of FunASR or of ModelScope's client with files of the right sizes."""
-    needed = [file for file in snapshot.files if file.path in REQUIRED]
+    needed = [file for file in snapshot.files if file.path in required(snapshot.repository)]
     for folder in _caches(snapshot):
         there = [folder / file.path for file in needed]
         if all(p.is_file() and p.stat().st_size == f.bytes for p, f in zip(there, needed, strict=True)):

@@ -1,140 +1,50 @@
 """The model package: a folder with ``model.json`` (the card) and the files that it names, hashes checked.
 
-No pickle: ONNX graphs, and text.
+No pickle: ONNX graphs, safetensors, and text. Large files are read block by block, never into memory.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from emotrace.errors import ModelError
-from emotrace.labels import LABELS
+from emotrace.models.card import (
+    CARD_FILE,
+    SCHEMA_VERSION,
+    Figure,
+    FileEntry,
+    Int8Figures,
+    ModelCard,
+    Parity,
+    Provenance,
+    TrackMethod,
+)
 
-CARD_FILE = "model.json"
-SCHEMA_VERSION: Literal[1] = 1
+__all__ = [
+    "CARD_FILE",
+    "SCHEMA_VERSION",
+    "Figure",
+    "FileEntry",
+    "Int8Figures",
+    "ModelCard",
+    "ModelPackage",
+    "Parity",
+    "Provenance",
+    "TrackMethod",
+    "entry_of",
+    "read_card",
+    "seal_package",
+    "write_package",
+]
 
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FileEntry(_Record):
-    """A file of the package.
-
-    Attributes:
-        sha256: 64 hex digits.
-        bytes: its size.
-    """
-
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    bytes: int = Field(ge=0)
-
-
-class TrackMethod(_Record):
-    """How emotion over time is read off the model.
-
-    A network that was trained on clips of one emotion hardly changes its frame outputs inside a clip, so
-    the utterance head on short overlapping windows is the default.
-
-    Attributes:
-        window: seconds of one window.
-        hop: seconds from one window to the next; steps in between are interpolated linearly.
-    """
-
-    method: Literal["sliding-window"] = "sliding-window"
-    window: float = Field(ge=0.01, le=60)
-    hop: float = Field(ge=0.01, le=60)
-
-
-class Figure(_Record):
-    """A measured figure: never stated without corpus, split and command.
-
-    Attributes:
-        name: what was measured.
-        value: the figure.
-        interval: 95 % interval, if there is one.
-        corpus: on which clips.
-        split: which speakers.
-    """
-
-    name: str
-    value: float
-    interval: tuple[float, float] | None = None
-    corpus: str
-    split: str
-
-
-class ModelCard(_Record):
-    """What a model is; the content of ``model.json``.
-
-    Attributes:
-        name: name by which it is asked for.
-        family: ``"compact"`` or ``"emotion2vec"``.
-        version: of the package.
-        labels: the nine labels, in order.
-        sampling_rate: Hz.
-        frame_hop: seconds from one native frame to the next.
-        frame_size: width of a frame embedding.
-        embedding_size: width of the utterance embedding.
-        min_seconds: shortest clip that it takes.
-        speaker_reference: whether it uses one; then ``reference_size`` is its width.
-        graphs: file of each precision.
-        files: hash and size of each file of the package but the card.
-        track: how emotion over time is read.
-        temperature: logits are divided by it before the softmax.
-        description: one sentence.
-        training_data: what it was trained on.
-        licence: SPDX expression or name.
-        source: where it comes from.
-        intended_use: what it is for.
-        not_for: what it is not for.
-        figures: measured figures.
-    """
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    family: Literal["compact", "emotion2vec"]
-    version: str
-    labels: tuple[str, ...]
-    sampling_rate: Literal[16000] = 16000
-    frame_hop: float = Field(gt=0)
-    frame_size: int = Field(gt=0)
-    embedding_size: int = Field(gt=0)
-    min_seconds: float = Field(ge=0)
-    reference_size: int = Field(default=0, ge=0)
-    graphs: dict[Literal["fp32", "int8"], str]
-    files: dict[str, FileEntry]
-    track: TrackMethod
-    temperature: float = Field(default=1.0, gt=0)
-    description: str
-    training_data: str
-    licence: str
-    source: str
-    intended_use: str
-    not_for: str
-    figures: tuple[Figure, ...] = ()
-
-    @property
-    def speaker_reference(self) -> bool:
-        """Whether the model can use a speaker reference."""
-        return self.reference_size > 0
-
-    @model_validator(mode="after")
-    def _consistent(self) -> ModelCard:
-        if self.labels != LABELS:
-            raise ValueError(f"labels are {self.labels}; expected the nine, in order: {LABELS}")
-        if self.track.window < self.min_seconds:
-            raise ValueError(f"windows of {self.track.window} s are shorter than min_seconds")
-        if missing := set(self.graphs.values()) - set(self.files):
-            raise ValueError(f"graphs without a hash: {sorted(missing)}")
-        for name in self.files:
-            if name in ("", ".", "..", CARD_FILE) or set(name) & set("/\\:\0"):
-                raise ValueError(f"file {name!r} is no name of a file in the package's own folder")
-        return self
+BLOCK = 1 << 20
 
 
 class ModelPackage:
@@ -161,35 +71,93 @@ class ModelPackage:
         self.card = read_card(folder)
 
     def file(self, name: str) -> bytes:
-        """Content of a file of the package, after its hash was checked.
+        """Content of a small file of the package, after its hash was checked.
 
         Raises:
             ModelError: the file is missing, or is not the one that the card names.
         """
-        path, entry = self.folder / name, self.card.files[name]
-        try:
-            size = path.stat().st_size
-            content = path.read_bytes() if size == entry.bytes else b""
-        except OSError as error:
-            raise ModelError(
-                f"model {self.card.name!r}: cannot read {str(path)!r} ({error.strerror}); "
-                "expected a complete package; install it again"
-            ) from error
-        if size != entry.bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
-            what = (
-                f"has {size} bytes, its card says {entry.bytes}"
-                if size != entry.bytes
-                else ("has another sha256 than its card says")
-            )
-            raise ModelError(
-                f"model {self.card.name!r}: {str(path)!r} {what}; it is damaged or was changed; "
-                "install it again"
-            )
+        with self._readable(name):
+            content = self.sized(name).read_bytes()
+        self._compare(name, hashlib.sha256(content).hexdigest(), len(content))
         return content
 
+    def sized(self, name: str) -> Path:
+        """Path of a file of the package, after its size was checked, but not its content.
+
+        Raises:
+            ModelError: the file is missing or has another size.
+        """
+        path, entry = self.folder / name, self.card.files[name]
+        with self._readable(name):
+            size = path.stat().st_size
+        if size != entry.bytes:
+            raise self._damaged(name, f"has {size} bytes, its card says {entry.bytes}")
+        return path
+
+    def check(self, name: str, on_progress: Callable[[int], object] | None = None) -> Path:
+        """Path of a file of the package, after its hash was checked block by block.
+
+        Args:
+            name: of the file.
+            on_progress: called with the bytes of each block.
+
+        Raises:
+            ModelError: the file is missing, or is not the one that the card names.
+        """
+        path = self.sized(name)
+        with self._readable(name):
+            found = entry_of(path, on_progress)
+        self._compare(name, found.sha256, found.bytes)
+        return path
+
+    def files_of(self, graph: str) -> list[str]:
+        """A graph file and those with its weights."""
+        return [graph, *self.card.external.get(graph, ())]
+
     def revision(self, graph: str) -> str:
-        """First twelve hex digits of the hash of a graph."""
-        return self.card.files[graph].sha256[:12]
+        """First twelve hex digits of the hash of a graph; of all hashes where its weights lie beside it."""
+        names = self.files_of(graph)
+        if len(names) == 1:
+            return self.card.files[graph].sha256[:12]
+        joined = "".join(self.card.files[name].sha256 for name in names)
+        return hashlib.sha256(joined.encode()).hexdigest()[:12]
+
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ModelError(
+                f"model {self.card.name!r}: cannot read {str(self.folder / name)!r} ({error.strerror}); "
+                "expected a complete package; install it again"
+            ) from error
+
+    def _compare(self, name: str, sha256: str, size: int) -> None:
+        if sha256 != self.card.files[name].sha256 or size != self.card.files[name].bytes:
+            raise self._damaged(name, "has another sha256 than its card says")
+
+    def _damaged(self, name: str, what: str) -> ModelError:
+        return ModelError(
+            f"model {self.card.name!r}: {str(self.folder / name)!r} {what}; it is damaged or was changed; "
+            "install it again"
+        )
+
+
+def entry_of(path: Path, on_progress: Callable[[int], object] | None = None) -> FileEntry:
+    """Hash and size of a file, read block by block.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb", buffering=0) as file:
+        buffer = memoryview(bytearray(BLOCK))
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+            size += count
+            if on_progress:
+                on_progress(count)
+    return FileEntry(sha256=digest.hexdigest(), bytes=size)
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -228,17 +196,62 @@ def write_package(folder: Path, files: dict[str, bytes], card: dict[str, Any]) -
     Raises:
         ModelError: the card is not valid; nothing is written then.
     """
-    entries = {
-        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-        for name, content in files.items()
-    }
-    try:
-        valid = ModelCard.model_validate({**card, "files": entries})
-    except ValidationError as error:
-        raise _invalid("this", error) from error
+    valid = _with_files(
+        card,
+        {
+            name: FileEntry(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+            for name, content in files.items()
+        },
+    )
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    text = valid.model_dump_json(indent=2)
-    (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+    _write_card(folder, valid)
     return valid
+
+
+def seal_package(
+    folder: Path,
+    card: dict[str, Any],
+    names: Iterable[str] | None = None,
+    on_progress: Callable[[int], object] | None = None,
+) -> ModelCard:
+    """Write the card of files that lie in a folder already, and see that all of it is on the disk.
+
+    Args:
+        folder: holds the files.
+        card: the fields of :class:`ModelCard` but ``files``.
+        names: of the files; None is every file in the folder but a card.
+        on_progress: called with the bytes of each block that was hashed.
+
+    Raises:
+        ModelError: the card is not valid; it is not written then.
+        OSError: a file cannot be read, or the card not be written.
+    """
+    if names is None:
+        names = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name != CARD_FILE)
+    entries = {}
+    for name in names:
+        entries[name] = entry_of(folder / name, on_progress)
+        _sync(folder / name)
+    valid = _with_files(card, entries)
+    _write_card(folder, valid)
+    _sync(folder / CARD_FILE)
+    return valid
+
+
+def _with_files(card: dict[str, Any], entries: dict[str, FileEntry]) -> ModelCard:
+    try:
+        return ModelCard.model_validate({**card, "files": entries})
+    except ValidationError as error:
+        raise _invalid("this", error) from error
+
+
+def _write_card(folder: Path, card: ModelCard) -> None:
+    text = card.model_dump_json(indent=2)
+    (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

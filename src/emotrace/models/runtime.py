@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from emotrace.errors import DeviceError, ModelError, OptionError
-from emotrace.models.encoder import Encoding, check_length
+from emotrace.errors import DeviceError, ModelError
+from emotrace.models.batching import ALONE, CUDA, EQUAL, BatchedEncoder, Limits
+from emotrace.models.integrity import IntegrityCheck
 from emotrace.models.package import ModelPackage
+from emotrace.models.selection import (
+    check_choices,
+    choose_device,
+    choose_precision,
+    choose_threads,
+)
 from emotrace.results import Array, ModelInfo
 
-MAX_BATCH_SECONDS = 48.0
-"""Waveforms of one batch, together: bounds the memory that a batch takes."""
-
-PRECISIONS = ("auto", "fp32", "int8")
-DEVICES = ("auto", "cpu", "cuda")
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-class OnnxEncoder:
+class OnnxEncoder(BatchedEncoder):
     """A model package run by ONNX Runtime.
 
-    The rule for ``auto``: the CPU, and fp32. Waveforms of equal length share a batch, so nothing is ever
-    padded. The session is made on the first call, once, also with many threads.
+    What ``auto`` and 0 threads become is the rule of :mod:`emotrace.models.selection`. The compact model
+    takes waveforms of equal length only, so nothing is padded there. The session is made on the first call,
+    once, also with many threads, which then share it. Weights beside the graph are mapped, not read, and
+    their hashes are checked meanwhile: before the first result, what was changed is an error.
 
     Args:
         package: the model.
         precision: ``"auto"``, or one that the package has a graph for.
         device: ``"auto"``, ``"cpu"``, or ``"cuda"`` (needs ONNX Runtime's GPU build).
-        threads: for one inference; 0 leaves it to ONNX Runtime, which takes every core.
+        threads: for one inference; 0 is every core.
 
     Raises:
         DeviceError: the device or the precision is not there.
@@ -47,15 +50,22 @@ class OnnxEncoder:
     def __init__(
         self, package: ModelPackage, *, precision: str = "auto", device: str = "auto", threads: int = 0
     ) -> None:
+        check_choices(precision, device, threads)
         self.card = package.card
         self._package = package
-        self._precision = _choose_precision(package, precision)
-        self._device = _choose_device(device)
-        if threads < 0:
-            raise OptionError(f"threads is {threads}; expected 0 (all cores) or more")
-        self._threads = threads
+        self._asked = (precision, device)
+        self._choose(device)
+        self._threads = choose_threads(threads)
         self._lock = threading.Lock()
         self._loaded: Any = None
+
+    def _choose(self, device: str) -> None:
+        self._device = choose_device(self.card, device)
+        self._precision = choose_precision(self.card, self._asked[0], self._device)
+
+    @property
+    def _graph(self) -> str:
+        return self.card.graphs[self._precision]  # type: ignore[index]
 
     @property
     def info(self) -> ModelInfo:
@@ -64,12 +74,19 @@ class OnnxEncoder:
 
         return ModelInfo(
             self.card.name,
-            self._package.revision(self.card.graphs[self._precision]),  # type: ignore[index]
+            self._package.revision(self._graph),
             self._precision,
             self._device,
             f"onnxruntime {onnxruntime.__version__}",
             self._threads,
         )
+
+    @property
+    def limits(self) -> Limits:
+        """Of one batch."""
+        if self.card.network is None:
+            return EQUAL
+        return CUDA if self._device == "cuda" else ALONE
 
     def _session(self) -> Any:
         if self._loaded is None:
@@ -79,20 +96,15 @@ class OnnxEncoder:
         return self._loaded
 
     def _load(self) -> Any:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.log_severity_level = 3
-        # Waiting threads sleep: another session, or the decoder, can have the core.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        graph = self._package.file(self.card.graphs[self._precision])  # type: ignore[index]
-        provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}[self._device]
-        try:
-            session = onnxruntime.InferenceSession(graph, options, providers=[provider])
-        except Exception as error:  # of ONNX Runtime's own kinds
-            raise self._broken("ONNX Runtime cannot load its graph", error) from error
-        if provider not in session.get_providers():  # it goes on without, with no more than a line in its log
+        with IntegrityCheck(self._package, self._package.files_of(self._graph)) as checked:
+            try:
+                session = self._make_session(checked.source(self._graph))
+            except Exception as error:  # of ONNX Runtime's own kinds
+                raise self._broken("ONNX Runtime cannot load its graph", error) from error
+        if PROVIDERS[self._device] not in session.get_providers():  # a line in its log is all that it says
+            if self._asked[1] == "auto":
+                self._choose("cpu")
+                return self._load()
             raise DeviceError(
                 f"device {self._device!r} was asked for, but ONNX Runtime could not start it; check the "
                 "driver and its libraries, or use device 'cpu'"
@@ -100,28 +112,40 @@ class OnnxEncoder:
         self._check_shapes(session)
         return session
 
+    def _make_session(self, graph: bytes | str) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.log_severity_level = 3
+        # Waiting threads sleep: another session, or the decoder, can have the core.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if self.card.network is not None:
+            options.enable_mem_pattern = False  # it keeps a plan for each length that was ever seen
+            # More would join additions and norms to an operator that is ten times slower.
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        return onnxruntime.InferenceSession(graph, options, providers=[PROVIDERS[self._device]])
+
     def _check_shapes(self, session: Any) -> None:
         """Refuse a graph whose inputs or outputs are not those that the card promises."""
-        inputs = {"waveform"} | ({"reference", "has_reference"} if self.card.speaker_reference else set())
+        card = self.card
+        inputs = {"waveform"} | ({"reference", "has_reference"} if card.speaker_reference else set())
+        inputs |= {"samples"} if card.network else set()
         found = {i.name for i in session.get_inputs()}
         if found != inputs:
             raise ModelError(
-                f"model {self.card.name!r}: its graph has the inputs {sorted(found)}; "
-                f"expected {sorted(inputs)}"
+                f"model {card.name!r}: its graph has the inputs {sorted(found)}; expected {sorted(inputs)}"
             )
         shapes = {o.name: o.shape for o in session.get_outputs()}
-        expected = {
-            "logits": len(self.card.labels),
-            "frame_logits": len(self.card.labels),
-            "embedding": self.card.embedding_size,
-            "frames": self.card.frame_size,
-        }
-        if self.card.speaker_reference:
-            expected["spectrum"] = self.card.reference_size
+        expected = {"embedding": card.embedding_size, "frames": card.frame_size}
+        if card.has_head:
+            expected |= {"logits": len(card.labels), "frame_logits": len(card.labels)}
+        if card.speaker_reference:
+            expected["spectrum"] = card.reference_size
         for name, width in expected.items():
             if not shapes.get(name) or shapes[name][-1] != width:
                 raise ModelError(
-                    f"model {self.card.name!r}: output {name!r} has shape {shapes.get(name)}; "
+                    f"model {card.name!r}: output {name!r} has shape {shapes.get(name)}; "
                     f"expected a last axis of {width}"
                 )
 
@@ -129,75 +153,10 @@ class OnnxEncoder:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         return ModelError(f"model {self.card.name!r}: {what}: {reason}")
 
-    def encode(
-        self, waveforms: Sequence[Array], references: Sequence[Array | None] | None = None
-    ) -> list[Encoding]:
-        """See :meth:`emotrace.models.encoder.Encoder.encode`."""
-        for waveform in waveforms:
-            check_length(len(waveform), self.card)
-        given = references if references is not None else [None] * len(waveforms)
-        if len(given) != len(waveforms):
-            raise ValueError(f"{len(waveforms)} waveforms came with {len(given)} references")
-        out: list[Encoding | None] = [None] * len(waveforms)
-        by_length: dict[int, list[int]] = {}
-        for i, waveform in enumerate(waveforms):
-            by_length.setdefault(len(waveform), []).append(i)
-        for length, members in by_length.items():
-            size = max(1, int(MAX_BATCH_SECONDS * self.card.sampling_rate / length))
-            for start in range(0, len(members), size):
-                chosen = members[start : start + size]
-                results = self._run([waveforms[i] for i in chosen], [given[i] for i in chosen])
-                for i, result in zip(chosen, results, strict=True):
-                    out[i] = result
-        return [e for e in out if e is not None]
-
-    def _run(self, waveforms: list[Array], references: list[Array | None]) -> list[Encoding]:
-        feed = {"waveform": np.stack(waveforms)}
-        if size := self.card.reference_size:
-            empty = np.zeros(size, np.float32)
-            feed["reference"] = np.stack([empty if r is None else r for r in references])
-            feed["has_reference"] = np.array([[float(r is not None)] for r in references], np.float32)
+    def _run(self, feed: dict[str, Array]) -> Mapping[str, Array]:
         session = self._session()
         names = [o.name for o in session.get_outputs()]
         try:
-            values = dict(zip(names, session.run(None, feed), strict=True))
+            return dict(zip(names, session.run(None, feed), strict=True))
         except Exception as error:  # of ONNX Runtime's own kinds
             raise self._broken("ONNX Runtime cannot run its graph", error) from error
-        count = len(waveforms)
-        spectrum = values.get("spectrum", np.zeros((count, 0), np.float32))
-        active = values.get("active_seconds", np.zeros(count, np.float32))
-        return [
-            Encoding(
-                values["logits"][i] / np.float32(self.card.temperature),
-                values["embedding"][i],
-                values["frames"][i],
-                values["frame_logits"][i] / np.float32(self.card.temperature),
-                spectrum[i],
-                float(active[i]),
-            )
-            for i in range(count)
-        ]
-
-
-def _choose_precision(package: ModelPackage, precision: str) -> str:
-    if precision not in PRECISIONS:
-        raise OptionError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
-    chosen = "fp32" if precision == "auto" else precision
-    if chosen not in package.card.graphs:
-        there = ", ".join(package.card.graphs)
-        raise DeviceError(f"model {package.card.name!r} has no {chosen} graph; it has: {there}")
-    return chosen
-
-
-def _choose_device(device: str) -> str:
-    if device not in DEVICES:
-        raise OptionError(f"device is {device!r}; expected one of {', '.join(DEVICES)}")
-    if device == "cuda":
-        import onnxruntime
-
-        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-            raise DeviceError(
-                "device 'cuda' was asked for, but ONNX Runtime has no CUDA provider here; "
-                "install onnxruntime-gpu and a driver, or use device 'cpu'"
-            )
-    return "cuda" if device == "cuda" else "cpu"
