@@ -39,7 +39,8 @@ for the same reason; 1, 7, 6 and 2 go before these.
 ## What `--json` gives
 
 One object on one line for each input, in UTF-8; NaN and infinity are null. `result.json` in a result
-folder has the same fields, but `embedding` and `frames`, which are `embedding.npy` and `frames.json` there.
+folder has the same fields, but `embedding` and `frames`, which are `embedding.npy` and `frames.json` there;
+with `--smooth` the frames before smoothing are in `frames_raw.json`.
 
 | field | meaning |
 |---|---|
@@ -51,15 +52,24 @@ folder has the same fields, but `embedding` and `frames`, which are `embedding.n
 | `source` | the input as it was given, `<stdin>` for `-` |
 | `top` | the three likeliest labels: `emotion`, `score` |
 | `quality` | `level_db`, `peak_db`, `clipping_share`, `dc_offset`, `silence_share` of the sound |
+| | of the signal checks: `bandwidth_hz`, `snr_db`, `speech_share`, `speech_seconds`, `music_share`, |
+| | `noise_share`, `several_speakers`, `content` (`speech`, `music`, `noise`, `silence`); null: not known |
 | `model` | `name`, `revision`, `precision`, `device`, `runtime`, `threads` |
 | `duration_seconds`, `speech_seconds` | of the recording, and of the speech in it (null if not looked for) |
 | `segments` | stretches between pauses: `start`, `end`, `emotion`, `confidence`, `scores` |
-| `shares` | share of the speech time of each emotion, if it was cut at pauses |
+| | with `--smooth` stretches of one emotion; their scores are those before smoothing |
+| `shares` | share of the time of the segments of each emotion |
 | `reference` | what it was compared with: `none`, `given`, `recording` or `batch` |
-| `warnings` | sentences, most important first |
+| `track_method` | how emotion over time was read; null without |
+| `warnings` | sentences about the file and its samples, most important first |
+| `change_points` | between segments: `time`, `before`, `after`, `strength` (0 to 1) |
+| `smoothing` | with `--smooth`: `method`, `latency_seconds` (null: the whole recording) |
+| `verdict` | `decision` (`keep`, `flag` or `drop`) and `reasons`: `code`, `decision`, `value`, `threshold`, |
+| | `sentence`, `advice`, in Chinese `sentence_zh`, `advice_zh` |
 | `embedding` | of the whole recording, with `--embedding` |
 | `folder` | where the result folder is, with `--out` |
 | `frames` | with `--granularity frame`: `emotion`, `score`, `timestamp` (its start), `scores` |
+| | smoothed with `--smooth` |
 
 A step without speech is left out of `frames`: silence has no emotion. An input that failed gives
 `schema_version`, `source` and `error` with `code` and `reason`.

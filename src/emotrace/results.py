@@ -62,6 +62,36 @@ class SignalMeasures:
     silence_share: float
 
 
+@dataclass(frozen=True, slots=True)
+class SignalQuality:
+    """What can be told about a recording without the emotion model, as numbers without a verdict.
+
+    Attributes:
+        measures: duration, level, clipping, offset and silence.
+        bandwidth_hz: highest frequency that carries speech energy, at most half the sampling rate; a
+            telephone's is about 3400 to 4000; NaN for digital silence.
+        snr_db: level of the active speech over the level of the noise, in dB; NaN if it cannot be told
+            because there is too little speech.
+        speech_share: share of the recording's duration in which somebody speaks, 0 to 1.
+        speech_seconds: how much speech that is, in seconds.
+        music_share: share of the recording's duration that is music, singing included, 0 to 1.
+        noise_share: share of the recording's duration that is sound but neither speech nor music, 0 to 1.
+        content: what most of the sound is: ``"speech"``, ``"music"``, ``"noise"`` or ``"silence"``.
+        several_speakers: score that more than one person speaks, 0 to 1; NaN if there is too little
+            speech to tell, or only a telephone's band.
+    """
+
+    measures: SignalMeasures
+    bandwidth_hz: float
+    snr_db: float
+    speech_share: float
+    speech_seconds: float
+    music_share: float
+    noise_share: float
+    content: str
+    several_speakers: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EmotionTrack:
     """Emotion over time.
@@ -113,16 +143,47 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangePoint:
+    """Where one emotion gives way to another.
+
+    Attributes:
+        time: seconds.
+        before: emotion before it.
+        after: emotion after it.
+        strength: share of the probability that goes elsewhere, 0 to 1.
+    """
+
+    time: float
+    before: str
+    after: str
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Smoothing:
+    """How a track was smoothed.
+
+    Attributes:
+        method: for example ``"hmm"``.
+        latency_seconds: how long after a step its smoothed emotion is known; infinite where the whole
+            recording must be.
+    """
+
+    method: str
+    latency_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """Which model gave a result, and how it ran.
 
     Attributes:
         name: package name, for example ``"compact"``.
-        revision: first twelve hex digits of the sha256 of the graph that ran.
-        precision: ``"fp32"`` or ``"int8"``.
+        revision: first twelve hex digits of the sha256 of the graph, or of the weights, that ran.
+        precision: ``"fp32"``, ``"int8"`` or ``"bf16"``.
         device: ``"cpu"`` or ``"cuda"``.
         runtime: for example ``"onnxruntime 1.31.1"``.
-        threads: threads that one inference may use; 0 is the runtime's own choice.
+        threads: threads that one inference may use.
     """
 
     name: str
@@ -161,15 +222,21 @@ class Recognition:
         model: which model, and how it ran.
         measures: what the signal is like.
         embedding: float32 (D,).
-        track: emotion over time, if asked for.
+        track: emotion over time, if asked for; never smoothed.
         frame_embeddings: float32 (T, D), native frames of the model, if asked for.
         frame_times: float32 (T,), start of each native frame in seconds, if asked for.
-        segments: stretches of speech, for recordings that were cut at pauses; else empty.
-        shares: share of the speech time per emotion, for recordings that were cut; else empty.
+        segments: stretches of one emotion each of a track that was smoothed; else stretches of speech, for
+            recordings that were cut at pauses; else empty.
+        shares: share of the time of the segments per emotion; empty without segments.
         speech_duration: seconds of speech that were recognised; None if it was not looked for.
         reference: where the speaker reference came from: ``"none"``, ``"given"``, ``"recording"``
             or ``"batch"``.
-        warnings: sentences for people, most important first.
+        warnings: sentences for people about the file and its samples, most important first.
+        quality: what the signal checks say, if asked for.
+        smoothed: the track after smoothing, if asked for.
+        smoothing: how it was smoothed.
+        change_points: where the emotion changes from one segment to the next.
+        verdict: whether the result is to be believed, if it was judged.
     """
 
     source: str
@@ -188,10 +255,85 @@ class Recognition:
     speech_duration: float | None = None
     reference: str = "none"
     warnings: tuple[str, ...] = ()
+    quality: SignalQuality | None = None
+    smoothed: EmotionTrack | None = None
+    smoothing: Smoothing | None = None
+    change_points: tuple[ChangePoint, ...] = ()
+    verdict: Verdict | None = None
 
     def top(self, n: int = 3) -> list[tuple[str, float]]:
         """The ``n`` likeliest labels with their probabilities, likeliest first; ties in label order."""
         return sorted(self.scores.items(), key=lambda item: -item[1])[:n]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a result is not simply kept.
+
+    Attributes:
+        code: stable name of the rule, for example ``"low-confidence"``.
+        decision: what it leads to: ``"flag"`` or ``"drop"``.
+        value: the number that was judged.
+        threshold: the limit that it is beyond.
+        sentence: what was found, in English.
+        sentence_zh: the same in Chinese.
+        advice: what can be done about it, in English.
+        advice_zh: the same in Chinese.
+    """
+
+    code: str
+    decision: str
+    value: float
+    threshold: float
+    sentence: str
+    sentence_zh: str
+    advice: str
+    advice_zh: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a result is to be believed.
+
+    Attributes:
+        decision: ``"keep"``, ``"flag"`` (look at it before use) or ``"drop"``: the gravest of the reasons'.
+        reasons: in the order of the rules.
+    """
+
+    decision: str
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The code of each reason.
+
+        >>> Verdict("keep").codes
+        ()
+        """
+        return tuple(reason.code for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """The embedding of one recording, without its emotion.
+
+    Attributes:
+        source: the input as a person would name it.
+        embedding: float32 (D,); of a recording that was cut at pauses the mean over its speech.
+        duration: seconds of the recording.
+        model: which model, and how it ran.
+        frame_embeddings: float32 (T, F), native frames of the model, if asked for.
+        frame_times: float32 (T,), start of each native frame in seconds, if asked for.
+        speech_duration: seconds of speech that were encoded; None if it was not looked for.
+    """
+
+    source: str
+    embedding: Array
+    duration: float
+    model: ModelInfo
+    frame_embeddings: Array | None = None
+    frame_times: Array | None = None
+    speech_duration: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,77 @@ def test_segments(fake: Run) -> None:
     assert record["speech_seconds"] < record["duration_seconds"]
 
 
+def test_the_json_judges(fake: Run, happy: Path) -> None:
+    _, out, _ = fake("analyze", happy, "--json")
+    [record] = records(out)
+    assert record["quality"]["speech_share"] == 0
+    assert record["quality"]["content"] in ("music", "noise")
+    assert record["verdict"]["decision"] == "drop"
+    [reason, *_] = record["verdict"]["reasons"]
+    assert reason["code"] in ("music", "not-speech")
+    assert (record["smoothing"], record["change_points"]) == (None, [])
+
+
+def test_without_checks_the_verdict_goes_by_the_measures(fake: Run, tmp_path: Path) -> None:
+    short = write(tmp_path / "short.wav", square(HAPPY, 0.5))
+    _, out, _ = fake("analyze", short, "--json", "--no-checks")
+    [record] = records(out)
+    assert [reason["code"] for reason in record["verdict"]["reasons"]] == ["too-short"]
+    assert record["quality"]["snr_db"] is None
+    assert record["warnings"] == []  # said once
+
+
+def test_smoothing_goes_into_json_folder_and_table(fake: Run, tmp_path: Path) -> None:
+    both = np.concatenate([square(HAPPY, 3), square(SAD, 3)])
+    path = write(tmp_path / "both.wav", both)
+    given = ("--smooth", "median", "--window", "5", "--no-checks")
+    _, out, _ = fake("analyze", path, "--json", *given)
+    [record] = records(out)
+    assert "frames" not in record
+    assert record["smoothing"] == {"method": "median", "latency_seconds": 0.08}
+    assert [s["emotion"] for s in record["segments"]][:: len(record["segments"]) - 1] == ["happy", "sad"]
+    assert record["change_points"][0]["before"] == "happy"
+    assert sum(record["shares"].values()) == pytest.approx(1, abs=1e-5)
+    code, out, _ = fake("analyze", path, "--granularity", "frame", *given, "--out", tmp_path / "out")
+    [folder] = (tmp_path / "out").iterdir()
+    assert code == 0
+    assert "smoothed: median" in out
+    assert names(folder) == ["frames.json", "frames_raw.json", "processed_audio.wav", "result.json"]
+    assert json.loads((folder / "result.json").read_text())["smoothing"]["method"] == "median"
+
+
+@pytest.mark.parametrize("method", ["vote", "voting", "ewma", "median", "hmm", "hmm-online", "viterbi"])
+def test_every_method_gives_frames(fake: Run, happy: Path, method: str) -> None:
+    code, out, _ = fake(
+        "analyze", happy, "--json", "--no-checks", "--smooth", method, "--granularity", "frame"
+    )
+    [record] = records(out)
+    assert code == 0
+    assert record["smoothing"]["method"] == ("vote" if method == "voting" else method)
+    assert {frame["emotion"] for frame in record["frames"]} == {"happy"}
+    assert len(record["frames"]) == 25
+
+
+def test_presets_of_ones_own(fake: Run, happy: Path, tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text("[mine]\nmin_seconds = 5\ndrop = []\n")
+    options = ("--preset", "mine", "--presets", tmp_path / "my.toml", "--json", "--no-checks")
+    _, out, _ = fake("analyze", happy, *options)
+    verdict = records(out)[0]["verdict"]
+    assert (verdict["decision"], [reason["code"] for reason in verdict["reasons"]]) == ("flag", ["too-short"])
+
+
+def test_every_option_of_smoothing_is_a_flag(run: Run) -> None:
+    from typing import get_args
+
+    from emotrace.postprocess.options import Method
+
+    _, page, _ = run("analyze", "--help")
+    for method in get_args(Method):
+        assert method in page
+    for flag in ("--window", "--alpha", "--dwell", "--lag", "--preset", "--presets", "--no-checks"):
+        assert flag in page
+
+
 def test_the_embedding_only_if_asked_for(fake: Run, happy: Path) -> None:
     _, out, _ = fake("analyze", happy, "--json", "--embedding")
     assert len(records(out)[0]["embedding"]) == 2
@@ -205,6 +276,14 @@ def test_silence_is_no_speech_and_no_emotion(fake: Run, tmp_path: Path) -> None:
         (["--json", "--csv", "-"], "both write to standard output"),
         (["--embedding"], "add --json or --out"),
         (["--hop", "0.1"], "without --granularity frame"),
+        (["--track-method", "frame-head"], "without --granularity frame"),
+        (["--window", "5"], "--window has no effect without --smooth"),
+        (["--lag", "0"], "--lag has no effect without --smooth"),
+        (["--smooth", "hmm", "--alpha", "0.5"], "option alpha has no effect on 'hmm'"),
+        (["--smooth", "ewma", "--alpha", "0"], "option alpha is 0.0; expected greater than 0"),
+        (["--smooth", "vote", "--window", "0"], "option window is 0"),
+        (["--smooth", "magic"], "hmm-online"),
+        (["--preset", "nope"], "there is no preset 'nope'"),
         (["--granularity", "frame", "--hop", "0.03"], "multiple of 0.02"),
         (["--granularity", "frame", "--hop", "nan"], "option hop"),
         (["--granularity", "frame", "--hop", "x"], "--hop"),

@@ -11,10 +11,10 @@ from rich.console import Console
 from emotrace.cli.tables import Tables, clock
 from emotrace.cli.texts import Language
 from emotrace.outputs import Granularity
-from emotrace.results import Recognition, SignalMeasures
+from emotrace.results import Recognition, SignalMeasures, Smoothing, Verdict
 from tests.cli.command import square, write
 from tests.cli.conftest import Run
-from tests.outputs.made import made, segment, track
+from tests.outputs.made import QUALITY, VERDICT, made, segment, track
 
 
 def shown(
@@ -41,12 +41,12 @@ def shown(
 
 
 def test_one_recording_is_a_block() -> None:
-    lines = shown(made(warnings=("only 0.50 s long: results under 1 s are unreliable",))).splitlines()
+    lines = shown(made(warnings=("DC offset of +0.100",))).splitlines()
     assert lines[0].split() == ["talk.wav", "2.0", "s", "model", "compact"]
     assert lines[1].split() == ["😊", "happy", "████████████████████▌", "85.3", "%"]
     assert [line.split()[1] for line in lines[1:4]] == ["happy", "neutral", "angry"]
     assert lines[4] == "  level -20.5 dB, clipped 0.0 %, silent 25 %"
-    assert lines[5] == "  ⚠ only 0.50 s long: results under 1 s are unreliable"
+    assert lines[5] == "  ⚠ DC offset of +0.100"
 
 
 def test_several_recordings_are_one_line_each() -> None:
@@ -86,6 +86,46 @@ def test_a_long_recording_has_shares_and_segments() -> None:
     assert text.splitlines()[-1] == "  ... 20 more; --granularity segment shows all"
     complete = shown(result, granularity="segment").splitlines()
     assert complete[-1].split()[:3] == ["9:50.0", "-", "9:59.0"]
+
+
+def test_the_verdict_comes_with_sentences_and_advice() -> None:
+    lines = shown(made(verdict=VERDICT, quality=QUALITY)).splitlines()
+    assert lines[4] == "  level -20.5 dB, clipped 0.0 %, silent 25 %, speech 24 dB over noise, up to 7.9 kHz"
+    assert lines[5:] == [
+        "  ✗ drop: not to be relied on",
+        "    low confidence: 0.42; expected 0.60 or more",
+        "      listen to the recording",
+        "    clipped: 2.0% of the samples",
+        "      lower the level",
+    ]
+    assert shown(made(verdict=Verdict("keep"))).splitlines()[5:] == ["  ✓ keep"]
+    flagged = shown(made(verdict=Verdict("flag", VERDICT.reasons[1:]))).splitlines()[5:]
+    assert flagged[0] == "  ⚑ flag: look at it before use"
+
+
+def test_of_several_only_what_is_not_kept_is_told_without_advice() -> None:
+    text = shown(made("a.wav", verdict=Verdict("keep")), made("b.wav", verdict=VERDICT))
+    assert "keep" not in text
+    assert text.splitlines()[2:] == [
+        "  ✗ drop: not to be relied on",
+        "    low confidence: 0.42; expected 0.60 or more",
+        "    clipped: 2.0% of the samples",
+    ]
+
+
+def test_the_verdict_in_chinese_and_without_unicode() -> None:
+    text = shown(made(verdict=VERDICT), language=Language.zh)
+    assert "  ✗ 弃用：不可依赖\n    置信度低：0.42；应不低于 0.60\n      请人工复听\n" in text
+    assert "  x drop" in shown(made(verdict=VERDICT), encoding="latin-1")
+
+
+def test_the_timeline_is_that_of_the_smoothed_track() -> None:
+    result = made(
+        track=track(["happy", "sad"] * 25), smoothed=track(["happy"] * 50), smoothing=Smoothing("hmm", 0.0)
+    )
+    text = shown(result, granularity="frame")
+    assert "  smoothed: hmm" in text
+    assert [line.split()[4] for line in text.split("over time")[1].splitlines()[1:]] == ["happy"]
 
 
 def test_blocks_are_apart() -> None:

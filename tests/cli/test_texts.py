@@ -5,9 +5,10 @@ from string import Formatter
 import numpy as np
 import pytest
 
-from emotrace.cli.texts import TEXTS, Language, label_text, language_of, warning_text
+from emotrace.cli.texts import TEXTS, Language, label_text, language_of, reason_text, warning_text
 from emotrace.labels import EMOTIONS
 from emotrace.models.encoder import FakeEncoder
+from emotrace.postprocess.rules import RULES
 from emotrace.recognition import Recognizer
 
 
@@ -44,9 +45,9 @@ def test_labels_in_both_languages() -> None:
 
 def test_every_warning_about_a_signal_is_translated() -> None:
     sound = np.zeros(8000, np.float32)
-    sound[:2000] = 1.0
+    sound[:2000] = 100.0
     result = Recognizer(encoder=FakeEncoder()).recognize((sound, 16000))
-    assert len(result.warnings) == 4
+    assert len(result.warnings) == 2
     for warning in result.warnings:
         assert warning_text(warning, Language.en) == warning
         chinese = warning_text(warning, Language.zh)
@@ -65,6 +66,13 @@ def test_every_warning_about_a_file_is_translated(warning: str) -> None:
     chinese = warning_text(warning, Language.zh)
     assert not any(c.isascii() and c.isalpha() for c in chinese)
     assert [c for c in chinese if c.isdigit()]
+
+
+def test_every_rule_speaks_both_languages() -> None:
+    for rule in RULES:
+        reason = rule.reason(0.5, 0.25, "flag")
+        assert reason_text(reason, Language.en) == (reason.sentence, reason.advice)
+        assert reason_text(reason, Language.zh) == (reason.sentence_zh, reason.advice_zh)
 
 
 def test_an_unknown_warning_stays_as_it_is() -> None:

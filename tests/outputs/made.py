@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,14 +13,31 @@ from emotrace.results import (
     Array,
     EmotionTrack,
     ModelInfo,
+    Reason,
     Recognition,
     Segment,
     SignalMeasures,
+    SignalQuality,
+    Verdict,
 )
 
 HAPPY = dict(zip(LABELS, [0.02, 0.01, 0.01, 0.853, 0.05, 0.02, 0.02, 0.01, 0.007], strict=True))
 MODEL = ModelInfo("compact", "0123456789ab", "fp32", "cpu", "onnxruntime 1.0", 0)
 MEASURES = SignalMeasures(2.0, -20.5, -3.25, 0.0, 0.001, 0.25)
+QUALITY = SignalQuality(MEASURES, 7875.0, 24.5, 0.75, 1.5, 0.05, 0.1, "speech", math.nan)
+VERDICT = Verdict(
+    "drop",
+    (
+        Reason(
+            *("low-confidence", "drop", 0.42, 0.6, "low confidence: 0.42; expected 0.60 or more"),
+            *("置信度低：0.42；应不低于 0.60", "listen to the recording", "请人工复听"),
+        ),
+        Reason(
+            *("clipped", "flag", 0.02, 0.001, "clipped: 2.0% of the samples", "削波：2.0% 的采样"),
+            *("lower the level", "请调低电平"),
+        ),
+    ),
+)
 
 
 def names(folder: Path) -> list[str]:

@@ -56,6 +56,20 @@ def test_frames_and_their_embedding(tmp_path: Path) -> None:
     assert np.array_equal(load_embedding(folder / "embedding.npy"), frames)
 
 
+def test_smoothed_frames_and_those_before_them(tmp_path: Path) -> None:
+    result = made(track=track(["happy", "sad", "happy"]), smoothed=track(["happy"] * 3))
+    folder = write_folder(tmp_path, result, blocks(), granularity="frame", when=WHEN)
+    found = {
+        name: [frame["emotion"] for frame in json.loads((folder / name).read_text("utf-8"))]
+        for name in ("frames.json", "frames_raw.json")
+    }
+    assert found == {"frames.json": ["happy"] * 3, "frames_raw.json": ["happy", "sad", "happy"]}
+    assert names(write_folder(tmp_path, result, blocks(), when=WHEN)) == [
+        "processed_audio.wav",
+        "result.json",
+    ]
+
+
 def test_the_embedding_of_an_utterance_is_one_row(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, made(), blocks(), when=WHEN, embedding=True)
     assert np.load(folder / "embedding.npy", allow_pickle=False).shape == (7,)

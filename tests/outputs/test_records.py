@@ -5,6 +5,7 @@ import json
 import math
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +15,19 @@ import pytest
 from emotrace.labels import LABELS
 from emotrace.outputs import failure_record, frame_records, recognition_record, write_json
 from emotrace.outputs.records import dumps
-from emotrace.results import EmotionTrack, Failure, SignalMeasures
-from tests.outputs.made import HAPPY, made, segment, track
+from emotrace.results import (
+    ChangePoint,
+    EmotionTrack,
+    Failure,
+    SignalMeasures,
+    SignalQuality,
+    Smoothing,
+    Verdict,
+)
+from tests.outputs.made import HAPPY, QUALITY, VERDICT, made, segment, track
 
 WHEN = datetime(2024, 1, 4, 22, 30, 0)
+QUALITY_FIELDS = [field.name for field in fields(SignalQuality) if field.name != "measures"]
 
 
 def test_the_five_classic_fields_come_first_and_as_ever() -> None:
@@ -52,6 +62,7 @@ def test_what_stands_beside_them() -> None:
         "clipping_share": 0.0,
         "dc_offset": 0.001,
         "silence_share": 0.25,
+        **dict.fromkeys(QUALITY_FIELDS),
     }
     assert record["model"]["revision"] == "0123456789ab"
     assert (record["duration_seconds"], record["speech_seconds"]) == (2.0, 1.4036)
@@ -60,6 +71,41 @@ def test_what_stands_beside_them() -> None:
     assert (record["shares"], record["reference"]) == ({"happy": 1.0}, "recording")
     assert record["warnings"] == ["too short"]
     assert "embedding" not in record
+
+
+def test_every_number_of_the_checks_is_told_and_what_is_not_known_is_null() -> None:
+    record = recognition_record(made(quality=QUALITY))["quality"]
+    assert set(record) == {
+        "level_db",
+        "peak_db",
+        "clipping_share",
+        "dc_offset",
+        "silence_share",
+        *QUALITY_FIELDS,
+    }
+    assert record["several_speakers"] is None  # NaN
+    known = {name: getattr(QUALITY, name) for name in QUALITY_FIELDS if name != "several_speakers"}
+    assert {name: record[name] for name in known} == known
+
+
+def test_the_verdict_with_its_reasons() -> None:
+    record = recognition_record(made(verdict=VERDICT))["verdict"]
+    assert (record["decision"], len(record["reasons"])) == ("drop", 2)
+    assert [asdict(reason) for reason in VERDICT.reasons] == record["reasons"]
+    assert recognition_record(made(verdict=Verdict("keep")))["verdict"] == {"decision": "keep", "reasons": []}
+    assert recognition_record(made())["verdict"] is None
+
+
+@pytest.mark.parametrize(("latency", "told"), [(0.08, 0.08), (math.inf, None)])
+def test_smoothing_and_change_points(latency: float, told: float | None) -> None:
+    changes = (ChangePoint(1.2345, "happy", "sad", 0.5),)
+    record = recognition_record(made(smoothing=Smoothing("vote", latency), change_points=changes))
+    assert record["smoothing"] == {"method": "vote", "latency_seconds": told}
+    assert record["change_points"] == [{"time": 1.234, "before": "happy", "after": "sad", "strength": 0.5}]
+    assert (recognition_record(made())["smoothing"], recognition_record(made())["change_points"]) == (
+        None,
+        [],
+    )
 
 
 def test_the_time_is_now_if_none_is_given() -> None:

@@ -11,7 +11,7 @@ from emotrace.errors import OutputError
 from emotrace.outputs import CsvTable, csv_file
 from emotrace.outputs.table import COLUMNS, row, safe
 from emotrace.results import Failure
-from tests.outputs.made import HAPPY, made, names
+from tests.outputs.made import HAPPY, VERDICT, made, names
 
 FAILURE = Failure("b.wav", "audio", "'b.wav' is empty (0 bytes); expected an audio file")
 
@@ -31,9 +31,20 @@ def test_one_row_per_input(tmp_path: Path) -> None:
     assert {label: float(good[label]) for label in HAPPY} == pytest.approx(HAPPY)
     assert (good["duration_seconds"], good["speech_seconds"]) == ("2.000", "1.500")
     assert good["warnings"] == "short; clipped"
+    assert (good["verdict"], good["reasons"]) == ("", "")
     assert (bad["status"], bad["emotion"], bad["error_code"]) == ("failed", "", "audio")
     assert bad["reason"] == FAILURE.reason
     assert names(tmp_path) == ["t.csv"]
+
+
+def test_the_verdict_and_the_codes_of_its_reasons_come_last(tmp_path: Path) -> None:
+    with csv_file(tmp_path / "t.csv") as table:
+        table.write(made(verdict=VERDICT))
+        table.write(FAILURE)
+    judged, failed = read(tmp_path / "t.csv")
+    assert list(judged)[-2:] == ["verdict", "reasons"]
+    assert (judged["verdict"], judged["reasons"]) == ("drop", "low-confidence clipped")
+    assert (failed["verdict"], failed["reasons"]) == ("", "")
 
 
 @pytest.mark.parametrize("name", ["two\nlines.wav", 'a "b", c.wav', "声音😊.wav", "  x  .wav", "a\rb.wav"])

@@ -17,6 +17,12 @@ def test_a_track_becomes_runs_with_gaps_where_nobody_speaks() -> None:
     assert confidences == pytest.approx([0.92, 0, 0.92, 0.92])
 
 
+def test_a_smoothed_track_goes_before_the_track() -> None:
+    result = made(track=track(["happy", "sad"] * 25), smoothed=track(["happy"] * 50))
+    [run] = runs(timeline(result))
+    assert (run.start, run.end, run.emotion) == (0.0, 2.0, "happy")
+
+
 def test_segments_are_not_joined_over_a_pause() -> None:
     result = made(segments=(segment(0, 0.5), segment(0.5, 1.0), segment(1.2, 1.5)))
     found = [(r.start, r.end, r.emotion) for r in runs(timeline(result))]

@@ -153,8 +153,8 @@ def test_scores_that_are_missing_or_nan() -> None:
 
 
 def test_the_gravest_reason_decides_and_a_rule_set_may_say_which_is_grave() -> None:
+    assert judge_facts(Facts(snr_db=3, seconds=0.5)).decision == "drop"
     facts = Facts(confidence=0.5, snr_db=3)
-    assert judge_facts(facts).decision == "drop"
     assert judge_facts(facts, Rules(drop=frozenset())).decision == "flag"
     assert [reason.decision for reason in judge_facts(facts, Rules(drop=frozenset({"low-snr"}))).reasons] == [
         "flag",

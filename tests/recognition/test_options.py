@@ -57,8 +57,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"channel": -1}, "option channel is -1; expected greater than or equal to 0"),
     ({"channel": 0.5}, "option channel is 0.5; expected a valid integer"),
     ({"frames": "perhaps"}, "option frames is 'perhaps'; expected a valid boolean"),
+    ({"track_method": "guess"}, "option track_method is 'guess'; expected 'auto', 'sliding-window' or"),
     ({"limits": 5}, "option limits is 5; expected"),
-    ({"hops": 0.04}, "there is no option 'hops'; expected one of frames, hop, frame_embeddings, segments"),
+    ({"hops": 0.04}, "there is no option 'hops'; expected one of frames, hop, track_method, "),
 ]
 
 

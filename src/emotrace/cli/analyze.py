@@ -16,6 +16,7 @@ Examples:
   emotrace analyze talk.m4a
   emotrace analyze calls/ --csv calls.csv
   emotrace analyze talk.wav --granularity frame --plot talk.png
+  emotrace analyze call.mp3 --smooth hmm --preset customer-service
   cat talk.wav | emotrace analyze - --json
 """
 
@@ -30,12 +31,35 @@ class _Precision(str, Enum):
     auto = "auto"
     fp32 = "fp32"
     int8 = "int8"
+    bf16 = "bf16"
 
 
 class _Device(str, Enum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
+
+
+class _Runtime(str, Enum):
+    auto = "auto"
+    onnxruntime = "onnxruntime"
+    torch = "torch"
+
+
+class _TrackMethod(str, Enum):
+    auto = "auto"
+    sliding_window = "sliding-window"
+    frame_head = "frame-head"
+
+
+class _Smooth(str, Enum):
+    vote = "vote"
+    voting = "voting"
+    ewma = "ewma"
+    median = "median"
+    hmm = "hmm"
+    hmm_online = "hmm-online"
+    viterbi = "viterbi"
 
 
 def _choice(kind: type[Enum]) -> str:
@@ -66,6 +90,62 @@ def analyze(
             show_default=False,
         ),
     ] = None,
+    track_method: Annotated[
+        _TrackMethod,
+        typer.Option(
+            metavar=_choice(_TrackMethod),
+            help="How emotion over time is read: in short windows, or by the head on every frame (finer, and "
+            "no slower than the whole); auto is what the model's card says.",
+        ),
+    ] = _TrackMethod.auto,
+    smooth: Annotated[
+        _Smooth | None,
+        typer.Option(
+            metavar=_choice(_Smooth),
+            help="Smooth emotion over time, and take segments and their shares from that; voting is vote.",
+            show_default=False,
+        ),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Frames of vote or median. [default: 5; 25 for the median]", show_default=False
+        ),
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0..1", help="Weight of the newest frame in ewma. [default: 0.3]", show_default=False
+        ),
+    ] = None,
+    dwell: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Expected time in one emotion, for hmm, hmm-online and viterbi. [default: 8]",
+            show_default=False,
+        ),
+    ] = None,
+    lag: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Time that hmm-online looks ahead. [default: 0.5]", show_default=False
+        ),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="Rules of the verdict (see `emotrace thresholds list`).")
+    ] = "default",
+    presets: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A TOML file of more presets.", show_default=False),
+    ] = None,
+    no_checks: Annotated[
+        bool,
+        typer.Option(
+            "--no-checks",
+            help="Leave out the signal checks (noise, band, music, speakers): the verdict knows less then.",
+        ),
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="JSON instead of tables: one object per input, each on one line.")
     ] = False,
@@ -103,14 +183,26 @@ def analyze(
     ] = None,
     model: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Installed model (see `emotrace models list`), or a model folder."),
+        typer.Option(
+            metavar="NAME",
+            help="Installed model (see `emotrace models list`), or a model folder; auto is the best that is "
+            "installed.",
+        ),
     ] = "auto",
     precision: Annotated[
-        _Precision, typer.Option(metavar=_choice(_Precision), help="Precision of the model.")
+        _Precision,
+        typer.Option(
+            metavar=_choice(_Precision),
+            help="Precision of the model; auto is int8 where it was measured to be faster and close to fp32.",
+        ),
     ] = _Precision.auto,
     device: Annotated[
         _Device, typer.Option(metavar=_choice(_Device), help="Where the model runs.")
     ] = _Device.auto,
+    runtime: Annotated[
+        _Runtime,
+        typer.Option(metavar=_choice(_Runtime), help="What runs the model; torch needs the extra 'convert'."),
+    ] = _Runtime.auto,
     threads: Annotated[int, typer.Option(metavar="N", help="Threads of the model; 0 is every core.")] = 0,
     channel: Annotated[
         int | None,
@@ -144,12 +236,12 @@ def analyze(
         Language | None,
         typer.Option(
             metavar=_choice(Language),
-            help="Language of the tables. [default: by LC_ALL, LC_MESSAGES or LANG]",
+            help="Language of tables and picture. [default: by LC_ALL, LC_MESSAGES or LANG]",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Recognise the emotion of recordings.
+    """Recognise the emotion of recordings, and judge whether to believe it.
 
     Results go to standard output, everything else to standard error. An input that cannot be used does
     not stop the others.
@@ -158,6 +250,7 @@ def analyze(
         inputs=tuple(inputs),
         granularity=granularity.value,
         hop=hop,
+        track_method=track_method.value,
         json=json,
         embedding=embedding,
         out=out,
@@ -166,12 +259,21 @@ def analyze(
         model=model,
         precision=precision.value,
         device=device.value,
+        runtime=runtime.value,
         threads=threads,
         channel=channel,
         references=tuple(str(path) for path in reference or ()),
         one_speaker=one_speaker,
         whole_seconds=whole_seconds,
         max_seconds=max_seconds,
+        smooth=smooth and ("vote" if smooth is _Smooth.voting else smooth.value),
+        window=window,
+        alpha=alpha,
+        dwell=dwell,
+        lag=lag,
+        preset=preset,
+        presets=presets,
+        checks=not no_checks,
         language=lang or language_of(),
     )
     request.check()

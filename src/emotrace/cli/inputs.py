@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from emotrace.batch.listing import SUFFIXES, meant_by
 from emotrace.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -19,16 +18,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 
-SUFFIXES = frozenset(
-    (
-        *(".wav", ".wave", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".flac", ".alac", ".ape"),
-        *(".wv", ".tta", ".tak", ".mp1", ".mp2", ".mp3", ".mpga", ".aac", ".m4a", ".m4b", ".m4r", ".ac3"),
-        *(".eac3", ".dts", ".ogg", ".oga", ".opus", ".spx", ".wma", ".asf", ".ra", ".rm", ".amr", ".awb"),
-        *(".3gp", ".3g2", ".gsm", ".voc", ".sph", ".nist", ".qcp", ".mka", ".weba", ".webm", ".mkv", ".mp4"),
-        *(".m4v", ".mov", ".avi", ".flv", ".wmv", ".mpg", ".mpeg", ".ts", ".mts", ".ogv", ".vob"),
-    )
-)
-"""Endings, in any case, of the files that are taken from a folder."""
+__all__ = ["STDIN", "SUFFIXES", "Recordings", "expand"]
 
 
 def expand(arguments: Sequence[str]) -> list[str | Failure]:
@@ -45,45 +35,8 @@ def expand(arguments: Sequence[str]) -> list[str | Failure]:
     return [item for argument in arguments for item in _meant_by(argument)]
 
 
-def _meant_by(argument: str) -> Iterator[str | Failure]:
-    from emotrace.results import Failure  # here, because it loads numpy, and the help must not
-
-    if argument == STDIN or not argument:
-        yield argument
-    elif os.path.isdir(argument):  # noqa: PTH112 - a Path would lose './' and the like
-        yield from _in_folder(argument)
-    elif glob.has_magic(argument) and not os.path.lexists(argument):
-        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
-        if not matches:
-            yield Failure(
-                argument, "audio", f"nothing matches the pattern {argument!r}; expected audio files"
-            )
-        for match in matches:
-            if os.path.isdir(match) and "**" not in argument:  # noqa: PTH112
-                yield from _in_folder(match)
-            elif not os.path.isdir(match):  # noqa: PTH112
-                yield f".{os.sep}{match}" if match == STDIN else match
-    else:
-        yield argument
-
-
-def _in_folder(folder: str) -> Iterator[str | Failure]:
-    from emotrace.results import Failure
-
-    found = False
-    unreadable: list[OSError] = []
-    for place, folders, files in os.walk(folder, onerror=unreadable.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                found = True
-                yield os.path.join(place, name)  # noqa: PTH118
-    for problem in unreadable:
-        name = os.fsdecode(problem.filename or folder)
-        reason = (problem.strerror or "unknown reason").lower()
-        yield Failure(name, "audio", f"the folder {name!r} cannot be read: {reason}")
-    if not found and not unreadable:
-        yield Failure(folder, "no-audio", f"the folder {folder!r} holds no audio file; expected at least one")
+def _meant_by(argument: str) -> Iterable[str | Failure]:
+    return [argument] if argument == STDIN or not argument else meant_by(argument)
 
 
 @dataclass

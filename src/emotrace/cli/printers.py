@@ -45,7 +45,7 @@ class JsonPrinter:
         )
         if folder is not None:
             record["folder"] = str(folder)
-        track = result.track if request.granularity == "frame" else None
+        track = (result.smoothed or result.track) if request.granularity == "frame" else None
         write_json(sys.stdout, record, None if track is None else frame_records(track))
 
 

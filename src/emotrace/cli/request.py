@@ -11,7 +11,9 @@ from emotrace.cli.texts import Language
 from emotrace.errors import OptionError
 
 if TYPE_CHECKING:
-    from emotrace.recognition import RecognitionOptions
+    from emotrace.pipeline import PipelineOptions
+    from emotrace.postprocess.options import SmoothingOptions
+    from emotrace.postprocess.rules import Rules
 
 STDOUT = Path("-")
 
@@ -23,6 +25,7 @@ class Request:
     inputs: tuple[str, ...]
     granularity: Literal["utterance", "frame", "segment"] = "utterance"
     hop: float | None = None
+    track_method: str = "auto"
     json: bool = False
     embedding: bool = False
     out: Path | None = None
@@ -31,12 +34,21 @@ class Request:
     model: str = "auto"
     precision: str = "auto"
     device: str = "auto"
+    runtime: str = "auto"
     threads: int = 0
     channel: int | None = None
     references: tuple[str, ...] = ()
     one_speaker: bool = False
     whole_seconds: float = 30.0
     max_seconds: float = 86400.0
+    smooth: str | None = None
+    window: int | None = None
+    alpha: float | None = None
+    dwell: float | None = None
+    lag: float | None = None
+    preset: str = "default"
+    presets: Path | None = None
+    checks: bool = True
     language: Language = Language.en
 
     def check(self) -> None:
@@ -45,6 +57,7 @@ class Request:
         Raises:
             OptionError: they do.
         """
+        over_time = self.granularity == "frame" or self.plot is not None or self.smooth is not None
         rules = (
             (
                 self.json and self.csv == STDOUT,
@@ -55,8 +68,16 @@ class Request:
                 "--embedding has no effect alone; add --json or --out",
             ),
             (
-                self.hop is not None and self.granularity != "frame" and not self.plot,
-                "--hop has no effect without --granularity frame or --plot",
+                self.hop is not None and not over_time,
+                "--hop has no effect without --granularity frame, --smooth or --plot",
+            ),
+            (
+                self.track_method != "auto" and not over_time,
+                "--track-method has no effect without --granularity frame, --smooth or --plot",
+            ),
+            (
+                self.smooth is None and bool(self._tuning()),
+                f"--{next(iter(self._tuning()), '')} has no effect without --smooth",
             ),
             (
                 self.one_speaker and bool(self.references),
@@ -75,18 +96,25 @@ class Request:
             if broken:
                 raise OptionError(sentence)
 
-    def options(self) -> RecognitionOptions:
+    def _tuning(self) -> dict[str, float]:
+        given = {"window": self.window, "alpha": self.alpha, "dwell": self.dwell, "lag": self.lag}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def options(self) -> PipelineOptions:
         """The options of the library.
 
         Raises:
-            OptionError: a value is out of range.
+            OptionError: a value is out of range, or there is no such preset.
+            InputError: the file of presets is not right.
         """
         from emotrace.audio import Limits
+        from emotrace.pipeline import PipelineOptions
         from emotrace.recognition import RecognitionOptions
 
         hop = {} if self.hop is None else {"hop": self.hop}
-        return RecognitionOptions.of(
+        recognition = RecognitionOptions.of(
             frames=self.granularity == "frame" or self.plot is not None,
+            track_method=self.track_method,
             frame_embeddings=self.embedding and self.out is not None and self.granularity == "frame",
             segments=self.granularity == "segment",
             whole_seconds=self.whole_seconds,
@@ -94,3 +122,18 @@ class Request:
             limits=Limits(max_seconds=self.max_seconds),
             **hop,
         )
+        return PipelineOptions.of(
+            recognition=recognition, checks=self.checks, smoothing=self._smoothing(), rules=self._rules()
+        )
+
+    def _smoothing(self) -> SmoothingOptions | None:
+        from emotrace.postprocess.options import SmoothingOptions
+
+        if self.smooth is None:
+            return None
+        return SmoothingOptions.of(method=self.smooth, **self._tuning())
+
+    def _rules(self) -> Rules:
+        from emotrace.postprocess.presets import find_preset
+
+        return find_preset(self.preset, self.presets).rules

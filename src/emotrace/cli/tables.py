@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 
 from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
 from emotrace.cli.messages import one_line
-from emotrace.cli.texts import TEXTS, Language, label_text, warning_text
+from emotrace.cli.texts import TEXTS, Language, label_text, reason_text, warning_text
 from emotrace.labels import LABELS, emotion
 from emotrace.outputs import Granularity
 from emotrace.outputs.timeline import runs, timeline
-from emotrace.results import Recognition
+from emotrace.results import Recognition, SignalQuality
 
 BAR = 24
 """Cells of a bar that says 100 %."""
 
 FEW = 40
 """So many segments are shown if they were not asked for."""
+
+_MARKS = {"keep": "✓", "flag": "⚑", "drop": "✗"}
+_PLAIN_MARKS = {"keep": "+", "flag": "?", "drop": "x"}
+_COLOURS = {"keep": "green", "flag": "yellow", "drop": "red"}
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -62,6 +67,7 @@ class Tables:
         line.append(set_cell_size(self._seconds(result.duration), 12), "dim")
         line.append(one_line(result.source))
         yield line
+        yield from self._verdict(result, advice=False)
         yield from self._warnings(result)
 
     def _block(self, result: Recognition) -> Iterator[Text]:
@@ -70,8 +76,11 @@ class Tables:
         for label, score in result.top(3):
             yield self._bar_line(label, score)
         yield self._quality(result)
+        if result.smoothing is not None:
+            yield Text("  " + self._say("smoothing", result.smoothing.method), "dim")
         if result.reference != "none":
             yield Text("  " + self._say(f"reference {result.reference}"), "dim")
+        yield from self._verdict(result, advice=True)
         yield from self._warnings(result)
         if result.segments:
             yield from self._shares(result.shares)
@@ -93,9 +102,29 @@ class Tables:
             self._say("clipping", f"{measures.clipping_share * 100:.1f}"),
             self._say("silence", f"{measures.silence_share * 100:.0f}"),
         ]
+        parts.extend(self._checks(result.quality))
         if result.speech_duration is not None:
             parts.append(self._say("speech", clock(result.speech_duration), clock(result.duration)))
         return Text("  " + ", ".join(parts), "dim")
+
+    def _checks(self, quality: SignalQuality | None) -> Iterator[str]:
+        if quality is not None and isfinite(quality.snr_db):
+            yield self._say("snr", f"{quality.snr_db:.0f}")
+        if quality is not None and isfinite(quality.bandwidth_hz):
+            yield self._say("bandwidth", f"{quality.bandwidth_hz / 1000:.1f}")
+
+    def _verdict(self, result: Recognition, advice: bool) -> Iterator[Text]:
+        """The decision, and its reasons as sentences; of several recordings only what is not simply kept."""
+        verdict = result.verdict
+        if verdict is None or not (advice or verdict.reasons):
+            return
+        mark, colour = (_MARKS if self._rich else _PLAIN_MARKS)[verdict.decision], _COLOURS[verdict.decision]
+        yield Text(f"  {mark} {self._say(verdict.decision)}", colour)
+        for reason in verdict.reasons:
+            sentence, counsel = reason_text(reason, self._language)
+            yield Text(f"    {sentence}", _COLOURS[reason.decision])
+            if advice:
+                yield Text(f"      {counsel}", "dim")
 
     def _warnings(self, result: Recognition) -> Iterator[Text]:
         mark = "⚠" if self._rich else "!"

@@ -6,8 +6,12 @@ import os
 import re
 from collections.abc import Mapping
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from emotrace.labels import emotion
+
+if TYPE_CHECKING:
+    from emotrace.results import Reason
 
 
 class Language(str, Enum):
@@ -34,6 +38,12 @@ TEXTS: dict[Language, dict[str, str]] = {
         "timeline": "over time",
         "no speech": "no speech",
         "more": "... {0} more; --granularity segment shows all",
+        "smoothing": "smoothed: {0}",
+        "snr": "speech {0} dB over noise",
+        "bandwidth": "up to {0} kHz",
+        "keep": "keep",
+        "flag": "flag: look at it before use",
+        "drop": "drop: not to be relied on",
     },
     Language.zh: {
         "seconds": "{0} 秒",
@@ -51,21 +61,22 @@ TEXTS: dict[Language, dict[str, str]] = {
         "timeline": "随时间变化",
         "no speech": "无语音",
         "more": "……另有 {0} 段；用 --granularity segment 显示全部",
+        "smoothing": "已平滑：{0}",
+        "snr": "信噪比 {0} dB",
+        "bandwidth": "带宽 {0} kHz",
+        "keep": "保留",
+        "flag": "存疑：使用前请复核",
+        "drop": "弃用：不可依赖",
     },
 }
 """Every text, by language; both have the same keys."""
 
 _WARNINGS: tuple[tuple[str, str], ...] = (
     (
-        r"only (?P<a>[\d.]+) s long: results under 1 s are unreliable",
-        "时长仅 {a} 秒：不足 1 秒的结果不可靠",
+        r"samples reach (?P<a>\d+) times full scale: are they scaled right\?",
+        "采样达到满幅的 {a} 倍：缩放是否正确？",
     ),
-    (r"clipped: (?P<a>[\d.]+%) of the samples are at full scale", "削波：{a} 的采样达到满幅"),
     (r"DC offset of (?P<a>[+-][\d.]+)", "直流偏移 {a}"),
-    (
-        r"mostly silent: (?P<a>\d+%) of the time is under (?P<b>-?\d+) dB",
-        "大部分为静音：{a} 的时间低于 {b} dB",
-    ),
     (
         r"(?P<a>[\d.]+) s of (?P<b>[\d.]+) s are missing: the file is cut off or damaged",
         "{b} 秒中缺少 {a} 秒：文件被截断或损坏",
@@ -105,6 +116,13 @@ def warning_text(warning: str, language: Language) -> str:
     if language is Language.en:
         return warning
     return "；".join(_translated(part) for part in warning.split("; "))
+
+
+def reason_text(reason: Reason, language: Language) -> tuple[str, str]:
+    """Sentence and advice of a reason."""
+    if language is Language.zh:
+        return reason.sentence_zh, reason.advice_zh
+    return reason.sentence, reason.advice
 
 
 def _translated(part: str) -> str:

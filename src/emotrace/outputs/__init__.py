@@ -7,7 +7,10 @@ from emotrace.outputs.records import (
     Granularity,
     failure_record,
     frame_records,
+    quality_record,
+    reason_record,
     recognition_record,
+    verdict_record,
     write_json,
 )
 from emotrace.outputs.table import CsvTable, csv_file
@@ -22,8 +25,11 @@ __all__ = [
     "failure_record",
     "frame_records",
     "load_embedding",
+    "quality_record",
+    "reason_record",
     "recognition_record",
     "save_picture",
+    "verdict_record",
     "write_folder",
     "write_json",
 ]

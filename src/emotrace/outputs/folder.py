@@ -17,12 +17,13 @@ import numpy as np
 from emotrace.errors import InputError, OutputError
 from emotrace.outputs.records import Granularity, dumps, frame_records, recognition_record, write_list
 from emotrace.outputs.writing import output_errors
-from emotrace.results import Array, Recognition
+from emotrace.results import Array, EmotionTrack, Recognition
 from emotrace.timing import SAMPLING_RATE
 
 AUDIO_FILE = "processed_audio.wav"
 RESULT_FILE = "result.json"
 FRAMES_FILE = "frames.json"
+RAW_FRAMES_FILE = "frames_raw.json"
 EMBEDDING_FILE = "embedding.npy"
 
 _STAMP = "%Y%m%d_%H%M%S"
@@ -48,7 +49,8 @@ def write_folder(
         parent: made if it is not there.
         result: the recognition.
         blocks: the recording, float32 (n,) each, 16 kHz mono; read once, in constant memory.
-        granularity: ``"frame"`` adds ``frames.json``, and makes the embedding that of the frames.
+        granularity: ``"frame"`` adds ``frames.json``, smoothed if the result is (those before it are then in
+            ``frames_raw.json``), and makes the embedding that of the frames.
         when: local time of the recognition; None is now. Names the folder.
         embedding: write ``embedding.npy``: float32 (D,), for frames (T, D).
 
@@ -148,9 +150,15 @@ def _write_result(folder: Path, result: Recognition, granularity: Granularity, w
     if granularity == "frame":
         if result.track is None:
             raise ValueError("no frames: recognise with frames=True")
-        with (folder / FRAMES_FILE).open("w", encoding="utf-8") as file:
-            write_list(file, frame_records(result.track), ",\n")
-            file.write("\n")
+        _write_frames(folder / FRAMES_FILE, result.smoothed or result.track)
+        if result.smoothed is not None:
+            _write_frames(folder / RAW_FRAMES_FILE, result.track)
+
+
+def _write_frames(path: Path, track: EmotionTrack) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        write_list(file, frame_records(track), ",\n")
+        file.write("\n")
 
 
 def _write_embedding(path: Path, result: Recognition, granularity: Granularity) -> None:

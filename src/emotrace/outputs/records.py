@@ -15,7 +15,19 @@ from typing import Any, Literal, TextIO, TypeAlias
 import numpy as np
 
 from emotrace.labels import LABELS
-from emotrace.results import EmotionTrack, Failure, ModelInfo, Recognition, Segment, SignalMeasures
+from emotrace.results import (
+    ChangePoint,
+    EmotionTrack,
+    Failure,
+    ModelInfo,
+    Reason,
+    Recognition,
+    Segment,
+    SignalMeasures,
+    SignalQuality,
+    Smoothing,
+    Verdict,
+)
 
 SCHEMA_VERSION = 1
 """Version of the records; a field is added without a new one, none is removed or given another meaning."""
@@ -24,6 +36,17 @@ DIGITS = 6
 """Decimals of a probability; nine of them still sum to 1 within 5e-6."""
 
 TIMESTAMP = "%Y-%m-%d %H:%M:%S"
+
+_CHECKS = {
+    "bandwidth_hz": 1,
+    "snr_db": 2,
+    "speech_share": DIGITS,
+    "speech_seconds": 3,
+    "music_share": DIGITS,
+    "noise_share": DIGITS,
+    "several_speakers": DIGITS,
+}
+"""The numbers of the signal checks, and their decimals."""
 
 _ROWS = 1024  # rows of a track that are made into records at a time
 
@@ -49,7 +72,8 @@ def recognition_record(
     Returns:
         ``emotion``, ``confidence``, ``scores``, ``granularity`` and ``timestamp``, as ever; then
         ``schema_version``, ``source``, ``top``, ``quality``, ``model``, ``duration_seconds``,
-        ``speech_seconds``, ``segments``, ``shares``, ``reference``, ``warnings`` and ``embedding``.
+        ``speech_seconds``, ``segments``, ``shares``, ``reference``, ``track_method``, ``warnings``,
+        ``change_points``, ``smoothing``, ``verdict`` and ``embedding``.
     """
     record: dict[str, Any] = {
         "emotion": result.emotion,
@@ -60,14 +84,18 @@ def recognition_record(
         "schema_version": SCHEMA_VERSION,
         "source": result.source,
         "top": [{"emotion": label, "score": _number(score)} for label, score in result.top(3)],
-        "quality": _quality(result.measures),
+        "quality": quality_record(result.measures, result.quality),
         "model": _model(result.model),
         "duration_seconds": _number(result.duration),
         "speech_seconds": _number(result.speech_duration),
         "segments": [_segment(segment) for segment in result.segments],
         "shares": {label: _number(share) for label, share in result.shares.items()},
         "reference": result.reference,
+        "track_method": result.track.method if result.track else None,
         "warnings": list(result.warnings),
+        "change_points": [_change(change) for change in result.change_points],
+        "smoothing": _smoothing(result.smoothing),
+        "verdict": None if result.verdict is None else verdict_record(result.verdict),
     }
     if embedding:
         record["embedding"] = [float(str(value)) for value in result.embedding]  # shortest exact digits
@@ -84,6 +112,47 @@ def failure_record(failure: Failure) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "source": failure.source,
         "error": {"code": failure.code, "reason": failure.reason},
+    }
+
+
+def quality_record(measures: SignalMeasures, quality: SignalQuality | None) -> dict[str, Any]:
+    """What a recording is like, as a dict for :mod:`json`; null is not known, or not looked for.
+
+    >>> record = quality_record(SignalMeasures(2.0, -20.5, -3.0, 0.0, 0.0, 0.25), None)
+    >>> record["level_db"], record["snr_db"]
+    (-20.5, None)
+    """
+    return {
+        "level_db": _number(measures.level_db, 2),
+        "peak_db": _number(measures.peak_db, 2),
+        "clipping_share": _number(measures.clipping_share),
+        "dc_offset": _number(measures.dc_offset),
+        "silence_share": _number(measures.silence_share),
+        **{name: _number(getattr(quality, name, None), digits) for name, digits in _CHECKS.items()},
+        "content": quality.content if quality else None,
+    }
+
+
+def verdict_record(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as a dict for :mod:`json`.
+
+    >>> verdict_record(Verdict("keep"))
+    {'decision': 'keep', 'reasons': []}
+    """
+    return {"decision": verdict.decision, "reasons": [reason_record(reason) for reason in verdict.reasons]}
+
+
+def reason_record(reason: Reason) -> dict[str, Any]:
+    """A reason as a dict for :mod:`json`."""
+    return {
+        "code": reason.code,
+        "decision": reason.decision,
+        "value": _number(reason.value),
+        "threshold": _number(reason.threshold),
+        "sentence": reason.sentence,
+        "sentence_zh": reason.sentence_zh,
+        "advice": reason.advice,
+        "advice_zh": reason.advice_zh,
     }
 
 
@@ -182,14 +251,19 @@ def _segment(segment: Segment) -> dict[str, Any]:
     }
 
 
-def _quality(measures: SignalMeasures) -> dict[str, float | None]:
+def _change(change: ChangePoint) -> dict[str, Any]:
     return {
-        "level_db": _number(measures.level_db, 2),
-        "peak_db": _number(measures.peak_db, 2),
-        "clipping_share": _number(measures.clipping_share),
-        "dc_offset": _number(measures.dc_offset),
-        "silence_share": _number(measures.silence_share),
+        "time": _number(change.time, 3),
+        "before": change.before,
+        "after": change.after,
+        "strength": _number(change.strength),
     }
+
+
+def _smoothing(smoothing: Smoothing | None) -> dict[str, Any] | None:
+    if smoothing is None:
+        return None
+    return {"method": smoothing.method, "latency_seconds": _number(smoothing.latency_seconds)}
 
 
 def _model(info: ModelInfo) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from emotrace.results import Failure, Recognition
 COLUMNS: tuple[str, ...] = (
     *("source", "status", "emotion", "confidence", *LABELS),
     *("duration_seconds", "speech_seconds", "model", "warnings", "error_code", "reason"),
+    *("verdict", "reasons"),
 )
-"""The header; ``status`` is ``ok`` or ``failed``, and what does not apply is empty."""
+"""The header; ``status`` is ``ok`` or ``failed``, ``reasons`` are codes, and what does not apply is empty."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -47,6 +48,8 @@ def row(item: Recognition | Failure) -> dict[str, str]:
         "speech_seconds": "" if speech is None else f"{speech:.3f}",
         "model": item.model.name,
         "warnings": safe("; ".join(item.warnings)),
+        "verdict": item.verdict.decision if item.verdict else "",
+        "reasons": " ".join(item.verdict.codes) if item.verdict else "",
     }
 
 
@@ -71,8 +74,8 @@ class CsvTable:
 
     >>> import sys
     >>> CsvTable(sys.stdout).write(Failure("a.wav", "audio", "it is empty"))  # doctest: +ELLIPSIS
-    source,status,emotion,confidence,angry,...,error_code,reason
-    a.wav,failed,,,,,,,,,,,,,,,,audio,it is empty
+    source,status,emotion,confidence,angry,...,error_code,reason,verdict,reasons
+    a.wav,failed,,,,,,,,,,,,,,,,audio,it is empty,,
     """
 
     def __init__(self, file: TextIO, name: str | None = None) -> None:

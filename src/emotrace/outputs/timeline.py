@@ -50,9 +50,12 @@ class Run:
 
 
 def timeline(result: Recognition) -> Timeline:
-    """The steps of the track; without one the segments; without them the whole recording as one step."""
-    if result.track is not None and len(result.track):
-        track = result.track
+    """The steps of the track, smoothed if it was.
+
+    Without one the segments; without them the whole recording as one step.
+    """
+    track = result.smoothed or result.track
+    if track is not None and len(track):
         starts = _exact(track.times)
         ends = np.minimum(starts + track.hop, np.maximum(result.duration, starts))
         return Timeline(starts, ends, track.probabilities)

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from emotrace.errors import InputError, OptionError
 from emotrace.models.registry import home
-from emotrace.postprocess.rules import CLASSIC_DROPS, Rules, problem
+from emotrace.postprocess.rules import CLASSIC_DROPS, STRICT_DROPS, Rules, problem
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -66,10 +66,14 @@ BUILTIN: dict[str, Preset] = {
         Preset(
             "customer-service",
             "calls: surer than usual; the band of a telephone is no flaw",
-            Rules(min_confidence=0.7, min_bandwidth_hz=None),
+            Rules(min_confidence=0.7, min_bandwidth_hz=None, drop=STRICT_DROPS),
         ),
         Preset("screening", "a person looks at each: less sure than usual", Rules(min_confidence=0.5)),
-        Preset("social-robot", "answers at once: as sure as usual", Rules(min_confidence=0.6)),
+        Preset(
+            "social-robot",
+            "answers at once: as sure as usual, and the unsure dropped",
+            Rules(min_confidence=0.6, drop=STRICT_DROPS),
+        ),
     )
 }
 """The presets that come with emotrace."""

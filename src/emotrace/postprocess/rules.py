@@ -239,8 +239,13 @@ RULES: tuple[Rule, ...] = (
 CODES: tuple[str, ...] = tuple(rule.code for rule in RULES)
 
 CLASSIC_DROPS = frozenset({"low-confidence", "ambiguous", "no-clear-emotion"})
-DROPS = CLASSIC_DROPS | {"too-short", "music", "not-speech"}
-"""Rules that drop a result unless a rule set says otherwise; the others flag it."""
+DROPS = frozenset({"no-clear-emotion", "too-short", "music", "not-speech"})
+"""Rules that drop a result unless a rule set says otherwise; the others flag it.
+
+Low confidence only flags: on clean clips of validation speakers the built-in model is under 0.6 on half of
+them, and right on half of those.
+"""
+STRICT_DROPS = DROPS | CLASSIC_DROPS
 
 
 def _off(value: object) -> object:

@@ -35,7 +35,7 @@ def judge(
     ...     np.zeros(3, np.float32))
     >>> verdict = judge(result)
     >>> verdict.decision, verdict.codes
-    ('drop', ('low-confidence', 'ambiguous'))
+    ('flag', ('low-confidence', 'ambiguous'))
     >>> verdict.reasons[1].sentence
     'ambiguous: the two likeliest emotions are 0.03 apart; expected 0.05 or more'
     """

@@ -1,11 +1,13 @@
-"""What is refused before a model sees it: too short, silent, far out of range."""
+"""What is refused before a model sees it: too short, silent, far out of range; what a model cannot do."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from emotrace.audio.measures import FRAME_SECONDS
-from emotrace.errors import InputError, NoSpeechError
+from emotrace.errors import InputError, ModelError, NoSpeechError, OptionError
+from emotrace.models.card import ModelCard
+from emotrace.recognition.options import RecognitionOptions
 from emotrace.results import Array
 from emotrace.timing import samples_to_seconds, seconds_to_samples
 
@@ -56,6 +58,33 @@ def check_loudness(block: Array, label: str) -> None:
     if peak > LOUDEST:
         raise InputError(
             f"{label} has samples up to {peak:.3g}; expected -1 to 1: divide them by their full scale"
+        )
+
+
+def check_pieces(card: ModelCard, options: RecognitionOptions) -> None:
+    """Refuse to have recordings recognised whole that a model does not take whole.
+
+    Raises:
+        OptionError: ``whole_seconds`` is more than the model takes.
+    """
+    if card.max_seconds is not None and options.whole_seconds > card.max_seconds:
+        raise OptionError(
+            f"option whole_seconds is {options.whole_seconds:g}; the model {card.name!r} takes at most "
+            f"{card.max_seconds:g} s in one piece, because its memory grows with the square: longer "
+            "recordings are cut at pauses"
+        )
+
+
+def check_head(card: ModelCard) -> None:
+    """Refuse to ask a model for emotions that gives embeddings only.
+
+    Raises:
+        ModelError: it has no head.
+    """
+    if not card.has_head:
+        raise ModelError(
+            f"the model {card.name!r} has no emotion head, it gives embeddings only; use `emotrace embed` "
+            "or Recognizer.embed, or another model (see `emotrace models list`)"
         )
 
 

@@ -9,21 +9,29 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from emotrace.audio import Decoder, MeasureMeter, Source, name_of
-from emotrace.audio.measures import SILENCE_DB
+from emotrace.audio import Decoder, Source, name_of
 from emotrace.audio.sources import quoted
 from emotrace.errors import ModelError, NoSpeechError
 from emotrace.labels import LABELS
-from emotrace.models.encoder import Encoder, Encoding, check_length, fewest_samples
+from emotrace.models.encoder import Encoder, Encoding, check_length, check_shortest, fewest_samples
 from emotrace.recognition.checks import check_loudness, is_silent, silence_error
+from emotrace.recognition.measuring import Measuring
 from emotrace.recognition.options import RecognitionOptions
 from emotrace.recognition.references import RunningReference
-from emotrace.recognition.tracking import coarsen, softmax, step_logits, steps_between
-from emotrace.results import Array, EmotionTrack, Recognition, Segment, SignalMeasures, SpeakerReference
+from emotrace.recognition.tracking import coarsen, frame_head_logits, softmax, step_logits, steps_between
+from emotrace.results import (
+    Array,
+    Embedding,
+    EmotionTrack,
+    Recognition,
+    Segment,
+    SignalMeasures,
+    SignalQuality,
+    SpeakerReference,
+)
 from emotrace.segmentation import Stretch, StretchCutter, VoiceActivity
 from emotrace.timing import samples_to_seconds, seconds_to_samples
 
-SHORT_SECONDS = 1.0
 QUIET_DB = -50.0  # voice activity begins to miss speech
 LOUD_DB = 12.0  # over full scale: no longer peaks between samples, but a wrong scale
 
@@ -36,12 +44,16 @@ class _Heard:
     """What has been recognised so far.
 
     Attributes:
+        logits: float32 (9,), of a recording that was recognised whole.
+        seconds: of speech in stretches.
         embedding_sum: float64 (D,), embeddings times their seconds.
         track: the track's finest steps from 0 on, float32 rows of nine; a bytearray grows in place, so a long
             track is in memory once.
     """
 
     segments: list[Segment] = field(default_factory=list)
+    logits: Array | None = None
+    seconds: float = 0.0
     embedding_sum: NDArray[np.float64] | None = None
     frames: list[Array] = field(default_factory=list)
     frame_times: list[Array] = field(default_factory=list)
@@ -55,6 +67,7 @@ class _Heard:
 
     def add_embedding(self, embedding: Array, seconds: float) -> None:
         """Take an embedding into the weighted sum."""
+        self.seconds += seconds
         weighted = embedding.astype(np.float64) * seconds
         self.embedding_sum = weighted if self.embedding_sum is None else self.embedding_sum + weighted
 
@@ -86,50 +99,78 @@ class Reading:
         self.given = reference if encoder.card.speaker_reference else None
         self.origin = origin if self.given is not None else "none"
         self.on_progress = on_progress
-        self.meter = MeasureMeter()
+        self.quality: SignalQuality | None = None
         self.heard = _Heard()
-        # A step that is longer than the way from window to window is the mean of shorter ones.
-        self.parts = max(1, math.ceil(options.hop / encoder.card.track.hop - 1e-9))
+        self.cut: _CutReading | None = None
+        card = encoder.card
+        self.method = card.track.method if options.track_method == "auto" else options.track_method
+        # A step that is longer than the way from value to value is the mean of shorter ones.
+        native = card.frame_hop if self.method == "frame-head" else card.track.hop
+        self.parts = max(1, math.ceil(options.hop / native - 1e-9))
         self.fine = options.hop / self.parts
 
-    def run(self) -> Recognition:
-        """Read to the end and give the result."""
+    def recognise(self) -> Recognition:
+        """Read to the end and say which emotion it is."""
+        measures, warning = self._read()
+        if self.heard.logits is not None:
+            return self._result(measures, warning, softmax(self.heard.logits))
+        return self._joined(measures, warning)
+
+    def embed(self) -> Embedding:
+        """Read to the end and give the embedding alone, which every model has."""
+        measures, _ = self._read()
+        heard = self.heard
+        return Embedding(
+            source=self.name,
+            embedding=self._embedding(),
+            duration=measures.duration,
+            model=self.encoder.info,
+            frame_embeddings=np.concatenate(heard.frames) if heard.frames else None,
+            frame_times=np.concatenate(heard.frame_times) if heard.frame_times else None,
+            speech_duration=heard.seconds if self.cut else None,
+        )
+
+    def _read(self) -> tuple[SignalMeasures, str | None]:
+        """Decode and encode to the end; what was heard is in :attr:`heard`."""
         limit = 0 if self.options.segments else seconds_to_samples(self.options.whole_seconds)
-        cut: _CutReading | None = None
         head: list[Array] = []
         length = 0
-        with Decoder(self.source, channel=self.options.channel, limits=self.options.limits) as blocks:
+        with (
+            Measuring(self.options.quality) as measuring,
+            Decoder(self.source, channel=self.options.channel, limits=self.options.limits) as blocks,
+        ):
             total = blocks.description.duration or 0.0
             for block in blocks:
                 check_loudness(block, self.label)
-                self.meter.update(block)
+                measuring.push(block)
                 head.append(block)
                 length += len(block)
                 if length > limit:
-                    cut = cut or _CutReading(self)
-                    cut.feed(np.concatenate(head))
+                    self.cut = self.cut or _CutReading(self)
+                    self.cut.feed(np.concatenate(head))
                     head.clear()
                 if self.on_progress:
                     self.on_progress("recognise", samples_to_seconds(length), total)
-            measures = self.meter.result(blocks.clipping_share)
-            warning = blocks.warning
-        check_length(length, self.encoder.card, self.label)
-        if cut is None:
-            return self._whole(np.concatenate(head), measures, warning)
-        cut.finish()
-        return self._joined(measures, warning)
+            if self.cut is None:
+                check_length(length, self.encoder.card, self.label)
+                self._take_whole(np.concatenate(head))
+            else:
+                check_shortest(length, self.encoder.card, self.label)
+                self.cut.finish()
+            measures, self.quality = measuring.result(blocks.clipping_share)
+            self._check_heard(measures)
+            return measures, blocks.warning
 
     # -- recordings that are recognised whole ---------------------------------------------------------
 
-    def _whole(self, samples: Array, measures: SignalMeasures, warning: str | None) -> Recognition:
+    def _take_whole(self, samples: Array) -> None:
         if is_silent(samples):
             raise silence_error(samples, self.label)
-        [encoding] = self.encoder.encode([samples], [self.given.spectrum if self.given else None])
-        if self.options.frames:
-            self._read_steps(samples, 0.0, self.given.spectrum if self.given else None, encoding)
-        if self.options.frame_embeddings:
-            self._keep_frames(encoding, 0.0)
-        return self._result(measures, warning, softmax(encoding.logits), encoding.embedding)
+        spectrum = self.given.spectrum if self.given else None
+        [encoding] = self.encoder.encode([samples], [spectrum])
+        self.heard.logits = encoding.logits
+        self.heard.add_embedding(encoding.embedding, samples_to_seconds(len(samples)))
+        self._keep(samples, 0.0, spectrum, encoding)
 
     # -- recordings that are cut at pauses ------------------------------------------------------------
 
@@ -150,22 +191,22 @@ class Reading:
             self.origin = "recording"
         running.add(encoding.spectrum, encoding.active_seconds)
         begin, end = samples_to_seconds(start), samples_to_seconds(start + len(samples))
-        self.heard.segments.append(_segment(begin, end, self._finite(softmax(encoding.logits))))
+        if self.encoder.card.has_head:
+            self.heard.segments.append(_segment(begin, end, self._finite(softmax(encoding.logits))))
         self.heard.add_embedding(encoding.embedding, end - begin)
-        if self.options.frames:
-            self._read_steps(samples, begin, spectrum, encoding)
-        if self.options.frame_embeddings:
-            self._keep_frames(encoding, begin)
+        self._keep(samples, begin, spectrum, encoding)
 
-    def _joined(self, measures: SignalMeasures, warning: str | None) -> Recognition:
-        heard = self.heard
-        if not heard.segments or heard.embedding_sum is None:
+    def _check_heard(self, measures: SignalMeasures) -> None:
+        if self.cut is not None and self.heard.embedding_sum is None:
             quiet = f", at a level of only {measures.level_db:.0f} dB" if measures.level_db < QUIET_DB else ""
             raise NoSpeechError(
                 f"{self.label}: no speech was found in {measures.duration:.1f} s{quiet}; expected a "
                 "recording of speech: check the channel, or have it recognised whole (without segments, and "
                 "with whole_seconds over its length)"
             )
+
+    def _joined(self, measures: SignalMeasures, warning: str | None) -> Recognition:
+        heard = self.heard
         weights = np.array([s.end - s.start for s in heard.segments])
         speech = float(weights.sum())
         weights = weights / speech
@@ -173,18 +214,25 @@ class Reading:
         shares = {
             label: float(weights[[s.emotion == label for s in heard.segments]].sum()) for label in LABELS
         }
-        embedding = (heard.embedding_sum / speech).astype(np.float32)
         return self._result(
             measures,
             warning,
             (weights @ scores).astype(np.float32),
-            embedding,
             segments=tuple(heard.segments),
             shares={label: share for label, share in shares.items() if share > 0},
             speech_duration=speech,
         )
 
     # -- both -----------------------------------------------------------------------------------------
+
+    def _keep(self, samples: Array, begin: float, spectrum: Array | None, encoding: Encoding) -> None:
+        """Keep what is asked for besides the emotion of the whole stretch."""
+        if self.options.frames:
+            self._read_steps(samples, begin, spectrum, encoding)
+        if self.options.frame_embeddings:
+            times = begin + np.arange(len(encoding.frames)) * self.encoder.card.frame_hop
+            self.heard.frames.append(encoding.frames)
+            self.heard.frame_times.append(times.astype(np.float32))
 
     def _read_steps(self, samples: Array, begin: float, spectrum: Array | None, encoding: Encoding) -> None:
         """Read emotion over time in a stretch.
@@ -197,12 +245,16 @@ class Reading:
         if begin == 0:
             steps = steps or range(1)
         times = ((np.array(steps) + 0.5) * self.fine - begin).astype(np.float32)
-        self.heard.put(steps.start, softmax(step_logits(self.encoder, samples, times, spectrum)))
+        if self.method == "frame-head":
+            logits = frame_head_logits(self.encoder.card, samples, times, encoding.frame_logits)
+        else:
+            logits = step_logits(self.encoder, samples, times, spectrum)
+        self.heard.put(steps.start, softmax(logits))
 
-    def _keep_frames(self, encoding: Encoding, begin: float) -> None:
-        times = begin + np.arange(len(encoding.frames)) * self.encoder.card.frame_hop
-        self.heard.frames.append(encoding.frames)
-        self.heard.frame_times.append(times.astype(np.float32))
+    def _embedding(self) -> Array:
+        """Mean embedding by time."""
+        assert self.heard.embedding_sum is not None  # or there was an error before
+        return np.asarray(self.heard.embedding_sum / self.heard.seconds, np.float32)
 
     def _track(self, duration: float) -> EmotionTrack:
         count = max(1, len(steps_between(0, duration, self.fine)))
@@ -210,8 +262,8 @@ class Reading:
         fine = np.frombuffer(self.heard.track, np.float32).reshape(-1, len(LABELS))[:count]
         table = coarsen(fine, self.parts)
         times = (np.arange(len(table)) * self.options.hop).astype(np.float32)
-        method = self.encoder.card.track
-        return EmotionTrack(times, table, self.options.hop, f"{method.method} {method.window:g} s")
+        window = f" {self.encoder.card.track.window:g} s" if self.method == "sliding-window" else ""
+        return EmotionTrack(times, table, self.options.hop, self.method + window)
 
     def _finite(self, probabilities: Array) -> Array:
         """Nothing that is not a number leaves as an emotion."""
@@ -227,7 +279,6 @@ class Reading:
         measures: SignalMeasures,
         warning: str | None,
         probabilities: Array,
-        embedding: Array,
         segments: tuple[Segment, ...] = (),
         shares: dict[str, float] | None = None,
         speech_duration: float | None = None,
@@ -243,7 +294,7 @@ class Reading:
             duration=measures.duration,
             model=self.encoder.info,
             measures=measures,
-            embedding=embedding,
+            embedding=self._embedding(),
             track=self._track(measures.duration) if self.options.frames else None,
             frame_embeddings=np.concatenate(heard.frames) if heard.frames else None,
             frame_times=np.concatenate(heard.frame_times) if heard.frame_times else None,
@@ -252,23 +303,19 @@ class Reading:
             speech_duration=speech_duration,
             reference=self.origin,
             warnings=tuple(([warning] if warning else []) + _warnings(measures)),
+            quality=self.quality,
         )
 
 
 def _warnings(measures: SignalMeasures) -> list[str]:
+    """What no rule of a verdict speaks of."""
     out = []
-    if measures.duration < SHORT_SECONDS:
-        out.append(f"only {measures.duration:.2f} s long: results under 1 s are unreliable")
     if measures.peak_db > LOUD_DB:
         out.append(
             f"samples reach {10 ** (measures.peak_db / 20):.0f} times full scale: are they scaled right?"
         )
-    if measures.clipping_share > 0.001:
-        out.append(f"clipped: {measures.clipping_share:.1%} of the samples are at full scale")
     if abs(measures.dc_offset) > 0.02:
         out.append(f"DC offset of {measures.dc_offset:+.3f}")
-    if measures.silence_share > 0.5:
-        out.append(f"mostly silent: {measures.silence_share:.0%} of the time is under {SILENCE_DB:.0f} dB")
     return out
 
 

@@ -1,18 +1,21 @@
-"""Emotion over time from short overlapping windows.
+"""Emotion over time, from short overlapping windows or from the head on every frame.
 
 A network trained on clips of one emotion says nearly the same in all frames of a clip, so time is read
 from its utterance head on short windows instead; between the centres of two windows the logits are
-interpolated linearly, beyond the first and the last they stay.
+interpolated linearly, beyond the first and the last they stay. The head on every native frame costs nothing
+more than the whole clip does; between the middles of two frames its logits are interpolated, too.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from emotrace.models.card import ModelCard, TrackMethod
 from emotrace.models.encoder import Encoder
-from emotrace.models.package import TrackMethod
 from emotrace.recognition.checks import is_silent
 from emotrace.results import Array
 from emotrace.timing import SAMPLING_RATE, seconds_to_samples
@@ -67,17 +70,54 @@ def step_logits(encoder: Encoder, samples: Array, times: Array, reference: Array
     >>> step_logits(FakeEncoder(), tone, np.array([0.1, 0.5], np.float32), None).argmax(1)
     array([6, 6])
     """
-    method = encoder.card.track
-    starts = window_starts(len(samples), method)
-    length = min(len(samples), seconds_to_samples(method.window))
+    starts, length, heard = _windows(samples, encoder.card.track)
     table = np.full((len(starts), len(encoder.card.labels)), np.nan, np.float32)
-    heard = [i for i, start in enumerate(starts) if not is_silent(samples[start : start + length])]
     for first in range(0, len(heard), BATCH):
         chosen = heard[first : first + BATCH]
         windows = [samples[starts[i] : starts[i] + length] for i in chosen]
         for i, encoding in zip(chosen, encoder.encode(windows, [reference] * len(windows)), strict=True):
             table[i] = encoding.logits
-    centres = (np.array(starts) + length / 2) / SAMPLING_RATE
+    return _between(times, (np.array(starts) + length / 2) / SAMPLING_RATE, table)
+
+
+def frame_head_logits(card: ModelCard, samples: Array, times: Array, frame_logits: Array) -> Array:
+    """Logits of native frames at given times of a clip.
+
+    Args:
+        card: of the model.
+        samples: float32 (n,), the clip.
+        times: float32 (T,), seconds from the start of the clip.
+        frame_logits: float32 (F, 9), of the clip; a frame stands for the ``card.frame_hop`` that it begins.
+
+    Returns:
+        float32 (T, 9); NaN at the same times as with :func:`step_logits`.
+
+    >>> from emotrace.models.encoder import FakeEncoder
+    >>> fake, tone = FakeEncoder(), np.sin(np.arange(32000, dtype=np.float32))
+    >>> [encoding] = fake.encode([tone])
+    >>> frame_head_logits(fake.card, tone, np.array([0.1, 0.5], np.float32), encoding.frame_logits).argmax(1)
+    array([6, 6])
+    """
+    middles = (np.arange(len(frame_logits)) + 0.5) * card.frame_hop
+    out = _between(times, middles, frame_logits)
+    starts, length, heard = _windows(samples, card.track)
+    if len(heard) < len(starts):
+        sound = np.full((len(starts), 1), np.nan, np.float32)
+        sound[heard] = 0
+        out += _between(times, (np.array(starts) + length / 2) / SAMPLING_RATE, sound)
+    return out
+
+
+def _windows(samples: Array, method: TrackMethod) -> tuple[list[int], int, list[int]]:
+    """First sample of each window, its length, and which windows are not silent."""
+    starts = window_starts(len(samples), method)
+    length = min(len(samples), seconds_to_samples(method.window))
+    heard = [i for i, start in enumerate(starts) if not is_silent(samples[start : start + length])]
+    return starts, length, heard
+
+
+def _between(times: Array, centres: NDArray[np.floating[Any]], table: Array) -> Array:
+    """Columns of a table, interpolated linearly; beyond the first and the last centre they stay."""
     out = np.stack([np.interp(times, centres, column) for column in table.T], axis=1)
     return out.astype(np.float32)
 

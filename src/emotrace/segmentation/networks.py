@@ -19,9 +19,14 @@ def run(name: str, bands: Array) -> list[Array]:
         name: of its file, ``"sounds"`` or ``"voices"``.
         bands: float32 (windows, frames, 80), see :func:`emotrace.segmentation.bands.log_bands`.
     """
+    return infer(name, bands=bands)
+
+
+def infer(name: str, **inputs: Array) -> list[Array]:
+    """All outputs of a network, of the inputs by their names."""
     with _LOCK:
         session = _session(name)
-    outputs: list[Array] = session.run(None, {"bands": bands})
+    outputs: list[Array] = session.run(None, inputs)
     return outputs
 
 
