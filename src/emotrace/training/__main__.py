@@ -28,13 +28,13 @@ def recipe_of(args: argparse.Namespace, seed: int) -> Recipe:
 
 
 def command_train(args: argparse.Namespace) -> None:
-    """Features, members (one process each, as many at a time as there are cores), package."""
+    """Features, members (one process with one thread each, all at the same time), package."""
     os.environ["OMP_NUM_THREADS"] = "1"  # one thread per member
     build_store(args.data, args.runs)
     say("features are ready")
     recipes = [recipe_of(args, seed) for seed in range(args.members)]
     context = multiprocessing.get_context("spawn")
-    with context.Pool(min(len(recipes), os.cpu_count() or 1), maxtasksperchild=1) as pool:
+    with context.Pool(len(recipes)) as pool:
         paths = pool.starmap(
             train_member, [(args.data, args.runs, r, args.device) for r in recipes], chunksize=1
         )

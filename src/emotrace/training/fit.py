@@ -267,16 +267,19 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     return -(targets * torch.log_softmax(logits.float(), -1)).sum(-1)
 
 
-def refinement(recipe: Recipe) -> Recipe:
-    """The second phase: short crops, like the windows of a track, half of them stitched; a lower rate."""
-    return replace(
+def refinements(recipe: Recipe) -> tuple[Recipe, Recipe]:
+    """The second phase, twice from the same weights: half of all batches stitched, at a lower learning rate.
+
+    Once with crops as before, for whole clips, and once with short ones, for the windows of a track.
+    """
+    long = replace(
         recipe,
         seed=recipe.seed + 1000,
         passes=max(1, recipe.passes // 4),
         learning_rate=recipe.learning_rate / 3,
         stitched_from=0.0,
-        crop=(0.8, 2.0),
     )
+    return long, replace(long, crop=(0.8, 2.0))
 
 
 def train(
