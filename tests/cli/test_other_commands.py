@@ -15,7 +15,12 @@ from emotrace.labels import EMOTIONS
 from emotrace.models.registry import builtin_folder
 from tests.cli.conftest import Run
 
-MODULES = {"scikit-learn": "sklearn", "huggingface-hub": "huggingface_hub", "pyyaml": "yaml"}
+MODULES = {
+    "scikit-learn": "sklearn",
+    "huggingface-hub": "huggingface_hub",
+    "pyyaml": "yaml",
+    "python-multipart": "python_multipart",
+}
 """Modules that are called differently than their package."""
 
 

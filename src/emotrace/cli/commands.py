@@ -8,7 +8,21 @@ from typing import Annotated, Any
 import typer
 
 import emotrace
-from emotrace.cli import analyze, doctor, exit_codes, labels, models, sample
+from emotrace.cli import (
+    analyze,
+    batch,
+    check,
+    doctor,
+    embed,
+    exit_codes,
+    labels,
+    models,
+    sample,
+    serve,
+    smooth,
+    thresholds,
+)
+from emotrace.cli import filter as quality_filter
 
 app = typer.Typer(
     help="Emotion from speech, over time.",
@@ -34,10 +48,19 @@ def _root(
 
 
 app.command("analyze", epilog=f"{analyze.EXAMPLES}\n{exit_codes.epilog()}")(analyze.analyze)
+app.command("batch", epilog=f"{batch.EXAMPLES}\n{exit_codes.epilog()}")(batch.batch)
+app.command("check", epilog=f"{check.EXAMPLES}\n{exit_codes.epilog()}")(check.check)
+app.command("filter", epilog=f"{quality_filter.EXAMPLES}\n{exit_codes.epilog()}")(
+    quality_filter.filter_results
+)
+app.command("embed", epilog=f"{embed.EXAMPLES}\n{exit_codes.epilog()}")(embed.embed)
 app.command("labels")(labels.labels)
 app.add_typer(models.app, name="models")
+app.add_typer(thresholds.app, name="thresholds")
 app.command("doctor")(doctor.doctor)
 app.command("sample")(sample.sample)
+app.command("serve", epilog=f"{serve.EXAMPLES}\n{exit_codes.epilog()}")(serve.serve)
+app.command("smooth", epilog=f"{smooth.EXAMPLES}\n{exit_codes.epilog()}")(smooth.smooth)
 
 
 @cache

@@ -13,6 +13,7 @@ SOME_FAILED = 5
 MODEL = 6
 OUTPUT = 7
 FINDING = 8
+STOPPED = 9
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
@@ -27,6 +28,7 @@ MEANINGS: dict[int, str] = {
     MODEL: "the model, the device or an optional package is missing or broken",
     OUTPUT: "a result could not be written",
     FINDING: "every input could be read, but a check found something (only with --fail-on-finding)",
+    STOPPED: "a batch stopped: too many inputs failed in a row; the same command goes on",
     INTERRUPTED: "stopped by Ctrl-C",
     BROKEN_PIPE: "the reader of standard output went away",
     TERMINATED: "stopped by a SIGTERM",

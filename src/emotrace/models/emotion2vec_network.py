@@ -151,14 +151,11 @@ class AudioEncoder(nn.Module):
 
     def _normalise(self, waveform: Tensor, samples: Tensor) -> Tensor:
         """Mean 0 and variance 1 over a clip's own samples; zeros behind them."""
-        own = torch.arange(waveform.shape[1], device=waveform.device) < samples[:, None]  # B, N
-        waveform = waveform * own
-        if self.config.normalize:
-            mean = waveform.sum(1, keepdim=True) / samples[:, None]
-            waveform = (waveform - mean) * own
-            variance = (waveform**2).sum(1, keepdim=True) / samples[:, None]
-            waveform = waveform / torch.sqrt(variance + EPSILON)
-        return waveform
+        out = torch.zeros_like(waveform)  # B, N
+        for row, clip, count in zip(out, waveform, samples.tolist(), strict=True):
+            own = clip[:count]
+            row[:count] = F.layer_norm(own, own.shape, eps=EPSILON) if self.config.normalize else own
+        return out
 
     def _frames(self, samples: Tensor) -> Tensor:
         for _, kernel, stride in self.config.conv_layers:

@@ -1,0 +1,92 @@
+"""What is kept of an outcome: an entry of the log, and a flat row of the tables."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from emotrace.batch.jobs import Outcome
+from emotrace.labels import LABELS
+from emotrace.outputs.records import failure_record, quality_record, recognition_record
+from emotrace.results import Array, Failure, SignalMeasures
+
+Entry: TypeAlias = dict[str, Any]
+"""``key``, ``file``, ``start``, ``end``, ``state``, ``seconds``, ``record`` (see
+:mod:`emotrace.outputs.records`) and ``embedding`` (base64 of float32, little-endian) or None."""
+
+QUALITY: tuple[str, ...] = tuple(quality_record(SignalMeasures(0, 0, 0, 0, 0, 0), None))
+
+COLUMNS: tuple[str, ...] = (
+    *("file", "start", "end", "status", "emotion", "confidence", *LABELS),
+    *("duration_seconds", "speech_seconds", "verdict", "reasons", "warnings", "segments"),
+    *(f"quality_{name}" for name in QUALITY),
+    *("model", "revision", "precision", "recognised_at", "processing_seconds", "error_code", "reason"),
+)
+"""The columns of a row, in order; ``embedding`` comes behind them where there is one."""
+
+
+def entry_of(key: bytes, outcome: Outcome, *, embedding: bool = True) -> Entry:
+    """The entry of an outcome, for the log.
+
+    Args:
+        key: of the job.
+        outcome: what became of it.
+        embedding: keep the embedding as well.
+    """
+    job, result = outcome.job, outcome.result
+    failed = isinstance(result, Failure)
+    return {
+        "key": key.hex(),
+        "file": job.file,
+        "start": job.start,
+        "end": job.end,
+        "state": outcome.state,
+        "seconds": round(outcome.seconds, 4),
+        "record": failure_record(result) if isinstance(result, Failure) else recognition_record(result),
+        "embedding": _packed(result.embedding) if not failed and embedding else None,  # type: ignore[union-attr]
+    }
+
+
+def _packed(embedding: Array) -> str:
+    return base64.b64encode(np.asarray(embedding, "<f4").tobytes()).decode("ascii")
+
+
+def embedding_of(entry: Mapping[str, Any]) -> Array | None:
+    """The embedding of an entry, float32 (D,); None of a failure, or if none was kept."""
+    text = entry.get("embedding")
+    return None if text is None else np.frombuffer(base64.b64decode(text), "<f4").astype(np.float32)
+
+
+def failed(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry is that of a failure."""
+    return "error" in entry["record"]
+
+
+def row_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of an entry: every one of :data:`COLUMNS`, None where it does not apply."""
+    record = entry["record"]
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row |= {"file": entry["file"], "start": entry["start"], "end": entry["end"]}
+    row["processing_seconds"] = entry["seconds"]
+    if failed(entry):
+        error = record["error"]
+        return row | {"status": "failed", "error_code": error["code"], "reason": error["reason"]}
+    verdict, model = record["verdict"], record["model"]
+    return row | {
+        "status": "ok",
+        **{name: record[name] for name in ("emotion", "confidence", "duration_seconds", "speech_seconds")},
+        **record["scores"],
+        "verdict": verdict and verdict["decision"],
+        "reasons": [reason["code"] for reason in verdict["reasons"]] if verdict else [],
+        "warnings": record["warnings"],
+        "segments": [
+            {name: segment[name] for name in ("start", "end", "emotion", "confidence")}
+            for segment in record["segments"]
+        ],
+        **{f"quality_{name}": record["quality"][name] for name in QUALITY},
+        **{"model": model["name"], "revision": model["revision"], "precision": model["precision"]},
+        "recognised_at": record["timestamp"],
+    }

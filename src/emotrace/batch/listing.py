@@ -1,0 +1,90 @@
+"""The recordings that a path, a folder or a pattern means."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emotrace.results import Failure
+
+SUFFIXES = frozenset(
+    (
+        *(".wav", ".wave", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".flac", ".alac", ".ape"),
+        *(".wv", ".tta", ".tak", ".mp1", ".mp2", ".mp3", ".mpga", ".aac", ".m4a", ".m4b", ".m4r", ".ac3"),
+        *(".eac3", ".dts", ".ogg", ".oga", ".opus", ".spx", ".wma", ".asf", ".ra", ".rm", ".amr", ".awb"),
+        *(".3gp", ".3g2", ".gsm", ".voc", ".sph", ".nist", ".qcp", ".mka", ".weba", ".webm", ".mkv", ".mp4"),
+        *(".m4v", ".mov", ".avi", ".flv", ".wmv", ".mpg", ".mpeg", ".ts", ".mts", ".ogv", ".vob"),
+    )
+)
+"""Endings, in any case, of the files that are taken from a folder."""
+
+
+def meant_by(argument: str, leave_out: str | None = None) -> Iterator[str | Failure]:
+    """The paths that an argument means; what means nothing is a Failure.
+
+    A folder means every audio file in it and below it, by name, but nothing that is hidden; links to folders
+    are not followed, so no loop of them is. A pattern (``*``, ``?``, ``[``, ``**``) means what it matches; a
+    path that exists is never taken for a pattern.
+
+    Args:
+        argument: a path or a pattern.
+        leave_out: a folder that is not entered.
+    """
+    from emotrace.results import Failure  # here, because it loads numpy, and the help must not
+
+    if os.path.isdir(argument):  # noqa: PTH112 - a Path would lose './' and the like
+        yield from in_folder(argument, leave_out)
+    elif glob.has_magic(argument) and not os.path.lexists(argument):
+        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
+        if not matches:
+            yield Failure(
+                argument, "audio", f"nothing matches the pattern {argument!r}; expected audio files"
+            )
+        for match in matches:
+            if os.path.isdir(match) and "**" not in argument:  # noqa: PTH112
+                yield from in_folder(match, leave_out)
+            elif not os.path.isdir(match):  # noqa: PTH112
+                yield f".{os.sep}{match}" if match == "-" else match
+    else:
+        yield argument
+
+
+def in_folder(folder: str, leave_out: str | None = None) -> Iterator[str | Failure]:
+    """The audio files in a folder and below it, and a Failure for each folder that cannot be read.
+
+    Args:
+        folder: path of it.
+        leave_out: a folder below that is not entered.
+    """
+    from emotrace.results import Failure
+
+    found = False
+    unreadable: list[OSError] = []
+    barred = _identity(leave_out) if leave_out is not None else None
+    for place, folders, files in os.walk(folder, onerror=unreadable.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if barred is not None:
+            folders[:] = [name for name in folders if _identity(os.path.join(place, name)) != barred]  # noqa: PTH118
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                found = True
+                yield os.path.join(place, name)  # noqa: PTH118
+    for problem in unreadable:
+        name = os.fsdecode(problem.filename or folder)
+        reason = (problem.strerror or "unknown reason").lower()
+        yield Failure(name, "audio", f"the folder {name!r} cannot be read: {reason}")
+    if not found and not unreadable:
+        yield Failure(folder, "no-audio", f"the folder {folder!r} holds no audio file; expected at least one")
+
+
+def _identity(folder: str) -> tuple[int, int] | None:
+    """What tells a folder from every other, whatever it is called."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

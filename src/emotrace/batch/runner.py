@@ -1,0 +1,259 @@
+"""A batch from its inputs to its tables; what was finished before is not done again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+from emotrace.batch.engine import Engine
+from emotrace.batch.entries import Entry, entry_of
+from emotrace.batch.jobs import Job, Outcome, distinct, file_state
+from emotrace.batch.log import FOLDER, RUN_FILE, STAGE_FOLDER, Log
+from emotrace.batch.options import (
+    ENOUGH,
+    NOT_OF_INPUT,
+    BatchOptions,
+    BatchProgress,
+    BatchReport,
+    OnProgress,
+)
+from emotrace.batch.parquet import PARQUET_FOLDER
+from emotrace.batch.sinks import CSV_FILE, JSON_LINES_FILE, open_sinks
+from emotrace.batch.staging import Stage
+from emotrace.batch.summary import SUMMARY_FILE, Tally, write_summary
+from emotrace.errors import InputError
+from emotrace.results import Failure
+
+_BYTES_PER_SECOND = 32_000  # of 16 kHz and 16 bits: makes segments and files comparable
+
+
+def run_batch(
+    jobs: Iterable[Job],
+    out: str | os.PathLike[str],
+    engine: Engine,
+    options: BatchOptions | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+    on_failure: Callable[[Failure], None] | None = None,
+) -> BatchReport:
+    """Do a batch, or what is left of it.
+
+    Each job ends as one result or one failure. Whenever the process ends, the same call goes on from there;
+    at the end the tables hold the jobs of this call, in order, each once.
+
+    Args:
+        jobs: the inputs.
+        out: output folder; made if it is not there. ``.batch`` in it is the state, see
+            :mod:`emotrace.batch.log`.
+        engine: does the work.
+        options: None is ``BatchOptions()``.
+        on_progress: called after each input.
+        on_failure: told each failure as it happens.
+
+    Raises:
+        InputError: there is no job, or the folder holds something else, such as results of another model.
+        OutputError: something cannot be written; what was finished stays.
+    """
+    options = options or BatchOptions()
+    folder = Path(out)
+    given = list(jobs)
+    todo = list(distinct(given))
+    if not todo:
+        raise InputError("there is nothing to do: no recording was named; expected at least one")
+    _check_place(folder)
+    with Log(folder, _identity(engine, options)) as log:
+        run = _Run(log, todo, engine, options, on_progress, on_failure)
+        stopped = run.work()
+        tally, outputs = (Tally(), ()) if stopped else _write(folder, log, todo, options.formats, run.figures)
+        left_out = len(log.entries.keys() - {key for key, _ in todo})
+        return BatchReport(
+            record={**tally.record(), **run.figures()},
+            failures=tally.failures,
+            outputs=outputs,
+            stopped=stopped,
+            twice=len(given) - len(todo),
+            left_out=left_out,
+            damaged=log.damaged,
+        )
+
+
+class _Run:
+    """The work of one call."""
+
+    def __init__(
+        self,
+        log: Log,
+        todo: Sequence[tuple[bytes, Job]],
+        engine: Engine,
+        options: BatchOptions,
+        on_progress: OnProgress | None,
+        on_failure: Callable[[Failure], None] | None,
+    ) -> None:
+        self._log, self._engine, self._options = log, engine, options
+        self._on_progress, self._on_failure = on_progress, on_failure
+        self._begin = time.monotonic()
+        self._held: list[tuple[bytes, Outcome]] = []
+        self._total = len(todo)
+        self._pending: dict[Job, bytes] = {}
+        self._left = 0.0
+        earlier = [0, 0]
+        for key, job, size in self._unfinished(todo, earlier):
+            self._pending[job] = key
+            self._left += _weight(job, size)
+        self._earlier, self._failed = earlier
+        self._done = self._earlier
+        self._worked = 0.0
+        self._audio = 0.0
+
+    def _unfinished(
+        self, todo: Sequence[tuple[bytes, Job]], earlier: list[int]
+    ) -> Iterator[tuple[bytes, Job, int]]:
+        for key, job in todo:
+            state = None if job.failure else file_state(job.file)
+            logged = self._log.entries.get(key)
+            changed = logged is not None and state is not None and state != logged.state
+            if logged is None or changed or (logged.failed and self._options.retry_failed):
+                yield key, job, state[0] if state else 0
+            else:
+                earlier[0] += 1
+                earlier[1] += logged.failed
+
+    def work(self) -> str | None:
+        """Do what is left; why it stopped before the end, if it did."""
+        self._tell()
+        for job, key in self._pending.items():
+            if job.failure is not None:
+                self._keep(key, Outcome(job, job.failure, 0.0, None))
+        jobs = [job for job in self._pending if job.failure is None]
+        with closing(self._engine.run(jobs)) as outcomes:
+            for outcome in outcomes:
+                if (stopped := self._take(outcome)) is not None:
+                    return stopped
+        for held in self._held:
+            self._keep(*held)
+        return None
+
+    def _take(self, outcome: Outcome) -> str | None:
+        """Keep an outcome; failures in a row that may stop the batch only once the row has ended."""
+        key, result = self._pending[outcome.job], outcome.result
+        if not isinstance(result, Failure) or not self._counts(result):
+            if not isinstance(result, Failure):
+                for held in self._held:
+                    self._keep(*held)
+                self._held = []
+            self._keep(key, outcome)
+            return None
+        self._held.append((key, outcome))
+        if len(self._held) < self._limit:
+            return None
+        return f"{len(self._held)} inputs failed in a row and count as not done; the last: {result.reason}"
+
+    @property
+    def _limit(self) -> int:
+        given = self._options.max_consecutive_failures
+        return ENOUGH if given is None else given
+
+    def _counts(self, failure: Failure) -> bool:
+        if self._options.max_consecutive_failures is None:
+            return failure.code in NOT_OF_INPUT
+        return self._limit > 0
+
+    def _keep(self, key: bytes, outcome: Outcome) -> None:
+        self._log.append(key, entry_of(key, outcome, embedding=self._options.embedding))
+        self._done += 1
+        weight = _weight(outcome.job, outcome.state[0] if outcome.state else 0)
+        self._left -= weight
+        self._worked += weight
+        if isinstance(outcome.result, Failure):
+            self._failed += 1
+            if self._on_failure is not None:
+                self._on_failure(outcome.result)
+        else:
+            self._audio += outcome.result.duration
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._on_progress is None:
+            return
+        elapsed = time.monotonic() - self._begin
+        left = elapsed * max(0.0, self._left) / self._worked if self._worked else None
+        self._on_progress(
+            BatchProgress(self._done, self._total, self._failed, self._earlier, elapsed, self._audio, left)
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """What the summary says of this call."""
+        seconds = time.monotonic() - self._begin
+        now = self._done - self._earlier
+        return {
+            "done_now": now,
+            "wall_seconds": round(seconds, 3),
+            "real_time_factor": round(seconds / self._audio, 6) if self._audio else None,
+        }
+
+
+def _weight(job: Job, size: int) -> float:
+    return 1.0 + (size if job.end is None else (job.end - job.start) * _BYTES_PER_SECOND)
+
+
+def _identity(engine: Engine, options: BatchOptions) -> dict[str, Any]:
+    info = engine.info
+    return {
+        "model": {"name": info.name, "revision": info.revision, "precision": info.precision},
+        "options": _plain(engine.options.model_dump()),
+        "embedding": options.embedding,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Sets in an order of their own, so that the same options are the same text."""
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _check_place(out: Path) -> None:
+    """Refuse to write over what no batch wrote."""
+    if (out / FOLDER / RUN_FILE).exists():
+        return
+    for name in (CSV_FILE, JSON_LINES_FILE, PARQUET_FOLDER, SUMMARY_FILE):
+        if os.path.lexists(out / name):
+            raise InputError(
+                f"{str(out)!r} holds a {name!r} that no batch wrote; move it away, or choose another folder"
+            )
+
+
+def _write(
+    out: Path,
+    log: Log,
+    todo: Sequence[tuple[bytes, Job]],
+    formats: tuple[str, ...],
+    figures: Callable[[], dict[str, Any]],
+) -> tuple[Tally, tuple[str, ...]]:
+    """The tables, from the log."""
+    tally = Tally()
+    with Stage(out, out / FOLDER / STAGE_FOLDER) as stage, ExitStack() as stack:
+        sinks = open_sinks(stage, formats, stack)
+        for entry in _entries(log, todo):
+            tally.add(entry)
+            for sink in sinks:
+                sink.write(entry)
+        for sink in sinks:
+            sink.publish()
+        write_summary(stage, {**tally.record(), **figures()}, tally.failures)
+    return tally, (*(sink.name for sink in sinks), SUMMARY_FILE)
+
+
+def _entries(log: Log, todo: Sequence[tuple[bytes, Job]]) -> Iterator[Entry]:
+    for key, job in todo:
+        entry = log.read(key)
+        entry["file"] = job.file  # an earlier run may have been given the same path in other words
+        if job.failure is None:
+            entry["record"]["source"] = job.file
+        yield entry

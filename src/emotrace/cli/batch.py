@@ -1,0 +1,253 @@
+"""``emotrace batch``: thousands of recordings, resumable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emotrace.cli import exit_codes
+from emotrace.cli.messages import one_line, tell
+from emotrace.cli.request import Request
+
+if TYPE_CHECKING:
+    from emotrace.batch.engine import LocalEngine
+    from emotrace.batch.options import BatchOptions, BatchReport
+
+EXAMPLES = """\b
+Examples:
+  emotrace batch calls/ --out results
+  emotrace batch 'calls/**/*.mp3' more/ --out results --format parquet --format classic
+  emotrace batch segments.csv --out results --smooth hmm
+  find . -name '*.wav' -print0 | emotrace batch - --out results
+"""
+
+
+def make_engine(request: Request, workers: int) -> LocalEngine:
+    """The engine that a request asks for."""
+    from emotrace.batch.engine import local_engine
+    from emotrace.cli.messages import unexpected
+    from emotrace.results import Failure
+
+    return local_engine(
+        request.model,
+        request.options(),
+        precision=request.precision,
+        device=request.device,
+        runtime=request.runtime,
+        workers=workers,
+        on_bug=lambda file, problem: Failure(file, "bug", unexpected(problem)),
+    )
+
+
+def batch(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT",
+            help="Recordings, folders with all below, quoted patterns; lists (.txt), tables (.csv, .tsv, "
+            ".jsonl, .parquet) with a column file and perhaps start and end in seconds; - is a list on "
+            "standard input.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR", help="Output folder; given again, the batch goes on in it.", show_default=False
+        ),
+    ],
+    form: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            metavar="parquet|csv|jsonl|classic",
+            help="What is written; can be given again and again. [default: csv, jsonl, and parquet if "
+            "pyarrow is there]",
+            show_default=False,
+        ),
+    ] = None,
+    no_embedding: Annotated[
+        bool, typer.Option("--no-embedding", help="Do not keep embeddings, which are most of the bytes.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do again what failed before.")
+    ] = False,
+    max_consecutive_failures: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Stop after N failures in a row; 0 is never. [default: 10 that are no fault of the inputs, "
+            "such as a broken model]",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(metavar="N", help="Recordings at the same time; 0 suits the machine: one per core."),
+    ] = 0,
+    progress: Annotated[
+        str,
+        typer.Option(
+            metavar="bar|json|none",
+            help="On standard error: a bar where a person watches, or lines of JSON for programs.",
+        ),
+    ] = "bar",
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    granularity: Annotated[
+        str,
+        typer.Option(
+            metavar="utterance|segment",
+            help="One emotion for all, or one for each stretch between pauses too.",
+        ),
+    ] = "utterance",
+    smooth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="vote|ewma|median|hmm|hmm-online|viterbi",
+            help="Smooth emotion over time, and take segments from that.",
+            show_default=False,
+        ),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="Rules of the verdict (see `emotrace thresholds list`).")
+    ] = "default",
+    presets: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A TOML file of more presets.", show_default=False)
+    ] = None,
+    no_checks: Annotated[bool, typer.Option("--no-checks", help="Leave out the signal checks.")] = False,
+    model: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Installed model, or a model folder; auto is the best installed."),
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(metavar="auto|fp32|int8|bf16", help="Precision of the model.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")] = "auto",
+    runtime: Annotated[
+        str, typer.Option(metavar="auto|onnxruntime|torch", help="What runs the model.")
+    ] = "auto",
+    channel: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Take one channel, from 0. [default: the mean of all]", show_default=False
+        ),
+    ] = None,
+    whole_seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Longer recordings are cut at pauses.")
+    ] = 30.0,
+    max_seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Longer recordings are refused.")
+    ] = 86400.0,
+) -> None:
+    """Recognise any number of recordings; stopped or killed, the same command goes on.
+
+    Every input ends as one result or one error with its reason, in results.parquet, results.csv,
+    results.jsonl and summary.json in DIR. A file that cannot be used does not stop the others. Results of
+    another model or other options are never mixed in: choose another DIR for them.
+    """
+    from emotrace.batch.options import BatchOptions
+
+    _choose("granularity", granularity, ("utterance", "segment"))
+    _choose("progress", progress, ("bar", "json", "none"))
+    request = Request(
+        inputs=tuple(inputs),
+        granularity="segment" if granularity == "segment" else "utterance",
+        model=model,
+        precision=precision,
+        device=device,
+        runtime=runtime,
+        channel=channel,
+        whole_seconds=whole_seconds,
+        max_seconds=max_seconds,
+        smooth="vote" if smooth == "voting" else smooth,
+        preset=preset,
+        presets=presets,
+        checks=not no_checks,
+    )
+    options = BatchOptions(_formats(form), not no_embedding, retry_failed, max_consecutive_failures)
+    raise typer.Exit(_run(request, out, options, workers, progress, json))
+
+
+def _run(request: Request, out: Path, options: BatchOptions, workers: int, progress: str, json: bool) -> int:
+    from emotrace.batch.manifests import jobs_of
+    from emotrace.batch.runner import run_batch
+    from emotrace.cli.batch_progress import BatchWatch
+
+    jobs = list(jobs_of(request.inputs, str(out), _stdin(request.inputs)))
+    with BatchWatch(progress) as watch:
+        try:
+            report = run_batch(
+                jobs,
+                out,
+                make_engine(request, workers),
+                options,
+                on_progress=watch.update,
+                on_failure=watch.failed,
+            )
+        except BaseException:
+            if watch.last is not None:
+                last = watch.last
+                tell(f"{last.done} of {last.total} inputs are finished; the same command goes on from there")
+            raise
+    _told(report, out, json)
+    if report.stopped is not None:
+        return exit_codes.STOPPED
+    return exit_codes.of_run(report.record["succeeded"], [failure["code"] for failure in report.failures])
+
+
+def _told(report: BatchReport, out: Path, json: bool) -> None:
+    if report.damaged:
+        tell(f"{report.damaged} lines of the log of {str(out)!r} were damaged; their inputs were done again")
+    if report.stopped is not None:
+        tell(f"stopped: {report.stopped} (the same command goes on)")
+        return
+    if report.twice:
+        tell(f"{report.twice} inputs were given again; each is done once")
+    if report.left_out:
+        tell(f"{report.left_out} earlier results are of inputs that were not given this time; left out")
+    record = report.record
+    if json:
+        from emotrace.outputs.records import dumps
+
+        typer.echo(dumps(record).encode("utf-8", "backslashreplace"))
+        return
+    earlier = record["total_files"] - record["done_now"]
+    before = f", {earlier} of them finished before" if earlier else ""
+    typer.echo(
+        f"{record['total_files']} inputs{before}: {record['succeeded']} results, {record['failed']} failed"
+    )
+    tell(one_line(f"written to {str(out)!r}: {', '.join(report.outputs)}"))
+
+
+def _formats(given: list[str] | None) -> tuple[str, ...]:
+    from emotrace.batch.sinks import parquet_is_there
+
+    if given:
+        return tuple(given)
+    if parquet_is_there():
+        return ("parquet", "csv", "jsonl")
+    tell("no Parquet without pyarrow: pip install 'emotrace[analysis]'")
+    return ("csv", "jsonl")
+
+
+def _stdin(inputs: tuple[str, ...]) -> bytes | None:
+    import sys
+
+    from emotrace.errors import InputError, OptionError
+
+    if "-" not in inputs:
+        return None
+    if inputs.count("-") > 1:
+        raise OptionError("standard input ('-') was given twice; it can be read once")
+    if sys.stdin is None:
+        raise InputError("standard input is closed; expected a list of recordings on it")
+    return sys.stdin.buffer.read()
+
+
+def _choose(name: str, value: str, among: tuple[str, ...]) -> None:
+    from emotrace.errors import OptionError
+
+    if value not in among:
+        raise OptionError(f"--{name} is {value!r}; expected one of {', '.join(among)}")

@@ -1,0 +1,68 @@
+"""The classic endpoint, which scripts around the Emotion2Vec+ web page post to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from fastapi import APIRouter, Request, Response
+
+from emotrace.outputs import frame_records, recognition_record
+from emotrace.pipeline import PipelineOptions, analyse
+from emotrace.recognition import RecognitionOptions
+from emotrace.server import schemas
+from emotrace.server.api import UPLOAD_CODES, body_of, check_head, problems
+from emotrace.server.forms import ClassicForm, ReadingForm
+from emotrace.server.models import resolve
+from emotrace.server.problems import json_bytes
+from emotrace.server.service import Service
+from emotrace.server.uploads import Form
+from emotrace.server.work import GoOn
+
+_KEYS = ("emotion", "score", "timestamp")
+
+
+def router(service: Service) -> APIRouter:
+    """``POST /api/predict/``, with and without the slash.
+
+    Args:
+        service: answers it.
+    """
+    routes = APIRouter()
+
+    async def predict(request: Request) -> Response:
+        content = await service.answer(request, {"audio": 1}, lambda form: _prediction(service, form))
+        return Response(content, media_type="application/json")
+
+    for path, shown in (("/api/predict/", True), ("/api/predict", False)):
+        routes.add_api_route(
+            path,
+            predict,
+            methods=["POST"],
+            summary="Recognise one recording, as ever: fn_index 0 is the whole, 1 is frames",
+            response_model=schemas.Classic,
+            responses=problems(*UPLOAD_CODES),
+            openapi_extra=body_of(ClassicForm),
+            include_in_schema=shown,
+        )
+    return routes
+
+
+def _prediction(service: Service, form: Form) -> Callable[[GoOn], bytes]:
+    frames = ClassicForm.of(form.fields).fn_index == "1"
+    limits = ReadingForm().limits(service.settings)
+    options = PipelineOptions(recognition=RecognitionOptions(frames=frames, limits=limits))
+    name = resolve("auto", service.settings)
+
+    def work(go_on: GoOn) -> bytes:
+        start = time.monotonic()
+        with service.models.using(name) as recognizer:
+            check_head(recognizer)
+            [audio] = form.files["audio"]
+            result = analyse(recognizer, audio, options, on_progress=go_on)
+        answer: object = recognition_record(result)
+        if frames and result.track is not None:
+            answer = [{key: frame[key] for key in _KEYS} for frame in frame_records(result.track)]
+        return json_bytes({"data": [answer], "duration": round(time.monotonic() - start, 3)})
+
+    return work

@@ -1,0 +1,193 @@
+"""The options of a request: those of ``emotrace analyze`` that a client may choose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from emotrace.audio import Limits
+from emotrace.errors import OptionError
+from emotrace.outputs import Granularity
+from emotrace.pipeline import PipelineOptions
+from emotrace.postprocess.options import SmoothingOptions
+from emotrace.postprocess.presets import Preset
+from emotrace.recognition import RecognitionOptions
+from emotrace.server.settings import Settings
+
+_F = TypeVar("_F", bound="_Form")
+
+
+FRAMES_SECONDS = 600.0
+"""Longest recording whose frames are answered as embeddings."""
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def of(cls: type[_F], fields: Mapping[str, str]) -> _F:
+        """Validated options out of the texts of a form.
+
+        Raises:
+            OptionError: a value is out of range, or there is no such option.
+        """
+        try:
+            return cls.model_validate(dict(fields))
+        except ValidationError as error:
+            raise OptionError(_sentence(cls, error)) from error
+
+
+class ReadingForm(_Form):
+    """How a recording is read.
+
+    Attributes:
+        model: an installed model; auto is the server's own.
+        channel: take one channel, from 0; else the mean of all.
+        whole_seconds: longer recordings are cut at pauses.
+        max_seconds: longer ones are refused; at most, and by default, the server's limit.
+    """
+
+    model: str = "auto"
+    channel: Annotated[int, Field(ge=0)] | None = None
+    whole_seconds: float = Field(default=30.0, gt=0, le=600)
+    max_seconds: Annotated[float, Field(gt=0)] | None = None
+
+    def longest(self, settings: Settings) -> float:
+        """Seconds that the server takes."""
+        return settings.max_seconds
+
+    def limits(self, settings: Settings) -> Limits:
+        """What may be decoded.
+
+        Raises:
+            OptionError: that is more than the server allows.
+        """
+        most = self.longest(settings)
+        seconds = most if self.max_seconds is None else self.max_seconds
+        if seconds > most:
+            raise OptionError(f"option max_seconds is {seconds:g}; this server takes at most {most:g}")
+        return Limits(max_bytes=settings.max_bytes, max_seconds=seconds)
+
+
+class EmbeddingForm(ReadingForm):
+    """The options of an embedding.
+
+    Attributes:
+        frames: every native frame, (T, D), instead of the whole, (D,).
+
+    >>> EmbeddingForm.of({"frames": "true"}).frames
+    True
+    """
+
+    frames: bool = False
+
+    def longest(self, settings: Settings) -> float:
+        """Seconds that the server takes; the frames of an hour would be a gigabyte."""
+        return min(settings.max_seconds, FRAMES_SECONDS) if self.frames else settings.max_seconds
+
+    def options(self, settings: Settings) -> dict[str, Any]:
+        """For :meth:`emotrace.Recognizer.embed`."""
+        return {
+            "frame_embeddings": self.frames,
+            "whole_seconds": self.whole_seconds,
+            "channel": self.channel,
+            "limits": self.limits(settings),
+        }
+
+
+class RecognitionForm(ReadingForm):
+    """The options of a recognition; see ``emotrace analyze --help``.
+
+    Attributes:
+        granularity: one emotion for all, emotion over time, or one for each stretch between pauses.
+        hop: step of emotion over time in seconds, a multiple of 0.02.
+        track_method: how emotion over time is read.
+        smooth: smooth emotion over time, and take segments and shares from that.
+        window: frames of vote or median.
+        alpha: weight of the newest frame in ewma.
+        dwell: expected seconds in one emotion, for hmm, hmm-online and viterbi.
+        lag: seconds that hmm-online looks ahead.
+        preset: rules of the verdict.
+        checks: run the signal checks.
+        embedding: add the embedding of the whole.
+
+    >>> RecognitionForm.of({"granularity": "frame", "hop": "0.1"}).hop
+    0.1
+    >>> RecognitionForm.of({"channel": "-1"})
+    Traceback (most recent call last):
+    emotrace.errors.OptionError: option channel is '-1'; expected greater than or equal to 0
+    """
+
+    granularity: Granularity = "utterance"
+    hop: float | None = None
+    track_method: Literal["auto", "sliding-window", "frame-head"] = "auto"
+    smooth: Literal["vote", "voting", "ewma", "median", "hmm", "hmm-online", "viterbi"] | None = None
+    window: int | None = None
+    alpha: float | None = None
+    dwell: float | None = None
+    lag: float | None = None
+    preset: str = "default"
+    checks: bool = True
+    embedding: bool = False
+
+    def options(self, settings: Settings, presets: Mapping[str, Preset]) -> PipelineOptions:
+        """The options of the library.
+
+        Raises:
+            OptionError: a value is out of range, has no effect, or there is no such preset.
+        """
+        over_time = self.granularity == "frame" or self.smooth is not None
+        for name in ("hop", "track_method"):
+            if not over_time and name in self.model_fields_set:
+                raise OptionError(f"option {name} has no effect without granularity=frame or smooth")
+        if self.preset not in presets:
+            raise OptionError(
+                f"there is no preset {self.preset[:100]!r}; expected one of {', '.join(presets)}"
+            )
+        recognition = RecognitionOptions.of(
+            frames=self.granularity == "frame",
+            track_method=self.track_method,
+            segments=self.granularity == "segment",
+            whole_seconds=self.whole_seconds,
+            channel=self.channel,
+            limits=self.limits(settings),
+            **({} if self.hop is None else {"hop": self.hop}),
+        )
+        return PipelineOptions.of(
+            recognition=recognition,
+            checks=self.checks,
+            smoothing=self._smoothing(),
+            rules=presets[self.preset].rules,
+        )
+
+    def _smoothing(self) -> SmoothingOptions | None:
+        tuning = {name: getattr(self, name) for name in ("window", "alpha", "dwell", "lag")}
+        given = {name: value for name, value in tuning.items() if value is not None}
+        if self.smooth is None:
+            if given:
+                raise OptionError(f"option {next(iter(given))} has no effect without smooth")
+            return None
+        return SmoothingOptions.of(method="vote" if self.smooth == "voting" else self.smooth, **given)
+
+
+class ClassicForm(_Form):
+    """The fields of the classic endpoint.
+
+    Attributes:
+        fn_index: 0 is one emotion for the whole, 1 the emotion of each step of 40 ms.
+    """
+
+    fn_index: Literal["0", "1"] = "0"
+
+
+def _sentence(form: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "options"
+    if first["type"] == "extra_forbidden":
+        return f"there is no option {name[:60]!r}; expected one of {', '.join(form.model_fields)}"
+    given = repr(first["input"])
+    shown = given if len(given) <= 60 else f"{given[:57]}..."
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    return f"option {name} is {shown}; {message}"

@@ -1,0 +1,154 @@
+"""``emotrace serve`` as a process."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from emotrace.errors import MissingExtraError
+from tests.cli.command import COMMAND, environment
+from tests.cli.conftest import Run
+from tests.server.served import ON, TOKEN, speech
+from tests.server.test_live import HEAD, answer_of, opened
+
+
+@contextmanager
+def serving(*arguments: str, **variables: str) -> Iterator[tuple[Any, str]]:
+    """The running command and its URL."""
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", *arguments],
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        found = re.search(r"listening on (http://\S+:\d+)", line)
+        assert found, line + process.stderr.read()
+        yield process, found[1]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def refused(url: str) -> bool:
+    """Whether nobody listens there any more."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=30).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_what_runs_end(number: signal.Signals) -> None:
+    body = HEAD + speech() + b"\r\n--edge--\r\n"
+    with serving() as (process, url):
+        assert url.startswith("http://127.0.0.1:")
+        with opened(url, f"Content-Length: {len(body)}") as connection:
+            connection.sendall(body[:1000])
+            assert httpx2.get(f"{url}/v1/health").status_code == 200  # the upload has begun before
+            process.send_signal(number)
+            while not refused(url):
+                pass
+            connection.sendall(body[1000:])
+            status, record = answer_of(connection)
+        assert (status, record["source"]) == (200, "talk.wav")
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert err.strip().endswith("emotrace: stopped")
+        assert "Traceback" not in err
+
+
+def test_the_token_comes_from_a_file_and_is_not_told(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN + "\n")
+    with serving("--token-file", str(file)) as (process, url):
+        assert httpx2.get(f"{url}/v1/models").status_code == 401
+        assert httpx2.get(f"{url}/v1/models", headers=ON).status_code == 200
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "")
+    assert TOKEN not in err
+
+
+def test_an_open_port_without_a_token_is_refused_in_a_sentence(run: Run) -> None:
+    code, out, err = run("serve", "--host", "0.0.0.0", "--port", "0")
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "other machines" in err
+    assert "EMOTRACE_TOKEN" in err
+
+
+def test_a_token_that_cannot_be_used_is_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty, odd = tmp_path / "empty", tmp_path / "odd"
+    empty.write_text("\n")
+    odd.write_bytes(b"\xff" * 40)
+    for path, said in ((empty, "is empty"), (odd, "plain ASCII"), (tmp_path / "none", "no such file")):
+        code, _, err = run("serve", "--token-file", path)
+        assert code == 2
+        assert said in err
+    monkeypatch.setenv("EMOTRACE_TOKEN", "short")
+    code, _, err = run("serve", "--port", "0")
+    assert code == 2
+    assert "5 characters" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--model", "nobody"), 6, "'nobody' is not installed"),
+        (("--model", "/etc"), 6, "not installed"),
+        (("--device", "tpu"), 2, "device"),
+        (("--queue", "-1"), 2, "queue"),
+        (("--presets", "/nowhere.toml"), 3, "cannot be read"),
+    ],
+)
+def test_what_cannot_work_is_told_at_start(
+    run: Run, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    found, out, err = run("serve", "--port", "0", *arguments)
+    assert (found, out) == (code, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_port_that_is_taken(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, _, err = run("serve", "--port", str(taken.getsockname()[1]))
+    assert code == 2
+    assert "choose another with --port" in err
+
+
+def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from emotrace.cli import serve
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'emotrace\[server\]'"):
+        serve.serve()
+
+
+def test_every_setting_is_an_option_with_the_same_default() -> None:
+    import inspect
+
+    from emotrace.cli.serve import serve
+    from emotrace.server.settings import Settings
+
+    options = {name: p.default for name, p in inspect.signature(serve).parameters.items()}
+    assert options.pop("token_file") is None
+    assert options == {name: f.default for name, f in Settings.model_fields.items() if name != "token"}

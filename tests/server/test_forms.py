@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from emotrace.cli.request import Request
+from emotrace.errors import OptionError
+from emotrace.postprocess.presets import BUILTIN
+from emotrace.server.forms import RecognitionForm
+from emotrace.server.settings import Settings
+
+SERVERS = {"precision", "device", "runtime", "threads", "presets"}
+"""What the server's owner decides."""
+
+COMMAND_LINES = {"inputs", "json", "out", "csv", "plot", "one_speaker", "language", "references"}
+"""What is about several files, the terminal, or files to be written; references come as files."""
+
+
+def test_a_client_has_every_option_of_the_command_line_that_makes_sense_for_it() -> None:
+    asked = {field.name for field in fields(Request)}
+    assert set(RecognitionForm.model_fields) <= asked
+    assert asked - set(RecognitionForm.model_fields) == (SERVERS | COMMAND_LINES) & asked
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"granularity": "frame", "hop": "0.1", "track_method": "frame-head"},
+        {"granularity": "segment", "whole_seconds": "10", "channel": "1"},
+        {"smooth": "voting", "window": "25", "preset": "customer-service"},
+        {"smooth": "hmm-online", "dwell": "4", "lag": "1", "hop": "0.2"},
+        {"smooth": "ewma", "alpha": "0.5", "checks": "false"},
+    ],
+)
+def test_the_options_are_those_of_the_command_line(given: dict[str, str]) -> None:
+    form = RecognitionForm.of(given)
+    values = {name: getattr(form, name) for name in form.model_fields_set}
+    if values.get("smooth") == "voting":
+        values["smooth"] = "vote"
+    expected = Request(inputs=("a.wav",), max_seconds=3600.0, **values).options()
+    options = form.options(Settings(), BUILTIN)
+    for name in type(options).model_fields:
+        if name != "recognition":
+            assert getattr(options, name) == getattr(expected, name)
+    ours, theirs = options.recognition.model_dump(), expected.recognition.model_dump()
+    assert {**ours, "limits": None} == {**theirs, "limits": None}
+    assert options.recognition.limits.max_seconds == 3600.0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"hop": "0.1"}, "hop has no effect"),
+        ({"track_method": "auto"}, "track_method has no effect"),
+        ({"window": "5"}, "window has no effect without smooth"),
+        ({"smooth": "vote", "dwell": "3"}, "dwell"),
+        ({"smooth": "loud"}, "smooth is 'loud'"),
+        ({"preset": "nobody"}, "no preset 'nobody'"),
+        ({"granularity": "frame", "hop": "0.03"}, "multiple of 0.02"),
+        ({"max_seconds": "3601"}, "at most 3600"),
+        ({"channel": "left"}, "channel is 'left'"),
+        ({"model": "x" * 1000, "wat": ""}, "no option 'wat'"),
+    ],
+)
+def test_what_is_out_of_range_or_without_effect_is_refused(given: dict[str, str], said: str) -> None:
+    with pytest.raises(OptionError, match=said) as caught:
+        RecognitionForm.of(given).options(Settings(), BUILTIN)
+    assert len(str(caught.value)) < 300
