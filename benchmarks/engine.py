@@ -188,7 +188,7 @@ def bench_batch(context: Context) -> dict[str, Any]:
     files, seconds, what = made_of.recordings(context.made, context.data, count)
     names = context.made.clips / "batch.txt"
     names.write_text("".join(f"{path}\n" for path in files))
-    ours = analyze(context, "int8", *map(str, files))
+    ours = analyze(context, "int8", *map(str, files), "--no-checks")  # FunASR checks no signal either
     theirs = [
         str(context.peer),
         str(PEER),

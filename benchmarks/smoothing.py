@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.run import commit, machine
 from benchmarks.stitched import Stitched, frame_truth, speaker_reference, stitched
 from emotrace.labels import LABELS
+from emotrace.pipeline import PipelineOptions, analyse
 from emotrace.postprocess.methods import (
     smooth,
     smooth_rows,
@@ -34,6 +35,8 @@ from emotrace.postprocess.methods import (
     utterance_by_vote,
 )
 from emotrace.postprocess.options import EVIDENCE, SmoothingOptions, prior_of
+from emotrace.postprocess.presets import BUILTIN
+from emotrace.postprocess.verdict import judge
 from emotrace.recognition import Recognizer
 from emotrace.results import EmotionTrack
 from emotrace.timing import SAMPLING_RATE
@@ -212,6 +215,19 @@ def utterances(data: Path, clips: Sequence[Clip], recognizer: Recognizer, prior:
     return {way: _coverage(truth, said) for way, said in answers.items()}
 
 
+def verdicts(data: Path, clips: Sequence[Clip], recognizer: Recognizer) -> dict[str, dict[str, float]]:
+    """Share and accuracy of the clips that the rules of a preset keep, and of those that they do not drop."""
+    options = PipelineOptions.of(recognition={"quality": True}, rules=None)
+    results = [analyse(recognizer, (read_clip(data, c), SAMPLING_RATE), options) for c in clips]
+    right = np.array([r.emotion == LABELS[c.label] for r, c in zip(results, clips, strict=True)])
+    out = {}
+    for name, preset in BUILTIN.items():
+        decisions = np.array([judge(r, r.quality, preset.rules).decision for r in results])
+        for what, kept in (("kept", decisions == "keep"), ("kept or flagged", decisions != "drop")):
+            out[f"{name}, {what}"] = {"coverage": float(kept.mean()), "accuracy": float(right[kept].mean())}
+    return out
+
+
 def _coverage(truth: Sequence[str], said: Sequence[tuple[str, float]]) -> dict[str, Any]:
     right = np.array([emotion == t for (emotion, _), t in zip(said, truth, strict=True)])
     order = np.argsort([-confidence for _, confidence in said], kind="stable")
@@ -329,6 +345,10 @@ def main() -> None:
     print("|---" * (len(shares) + 1) + "|")
     for way, row in figures["utterances"].items():
         print(f"| {way} | " + " | ".join(f"{v:.3f}" for v in row["accuracy_of_the_surest"].values()) + " |")
+    figures["verdicts"] = verdicts(args.data, clips, recognizer)
+    print("\n| verdict | coverage | accuracy |\n|---|---|---|")
+    for what, row in figures["verdicts"].items():
+        print(f"| {what} | {row['coverage']:.0%} | {row['accuracy']:.3f} |")
     print(json.dumps(figures))
     if args.out:
         args.out.write_text(json.dumps(figures, indent=2) + "\n")

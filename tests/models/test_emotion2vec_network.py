@@ -71,7 +71,7 @@ def test_a_batch_equals_one_by_one(lengths: list[int], behind: float, seed: int)
             (together.frame_logits[i, :count], alone.frame_logits[0]),
         ]
         for a, b in pairs:
-            assert float((a - b).abs().max()) <= 1e-5
+            assert float((a - b).abs().max()) <= 1e-5 * max(1.0, float(b.abs().max()))
 
 
 def test_the_order_changes_nothing() -> None:

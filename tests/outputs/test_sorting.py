@@ -89,7 +89,7 @@ def test_other_rules_sort_again_and_each_run_can_be_taken_back(tmp_path: Path) -
     before = tree(filled(tmp_path))
     sort_results(sorting(tmp_path))
     put(tmp_path, "outputs_5", record({"happy": 0.7, "sad": 0.3}))
-    sort_results(sorting(tmp_path, rules=Rules(min_confidence=0.87)))
+    sort_results(sorting(tmp_path, rules=CLASSIC.with_changes(min_confidence=0.87)))
     assert "low_quality/outputs_1" in results(tmp_path)
     assert "low_quality/outputs_5" in results(tmp_path)
     assert undo_sorting(sorting(tmp_path)) == (2, [])
@@ -129,7 +129,7 @@ def test_copies(tmp_path: Path) -> None:
     items = sort_results(sorting(tmp_path, copy=True))
     assert tree(tmp_path) == after
     assert {item.action for item in items} == {"none"}
-    sort_results(sorting(tmp_path, copy=True, rules=Rules(min_confidence=0.87)))
+    sort_results(sorting(tmp_path, copy=True, rules=CLASSIC.with_changes(min_confidence=0.87)))
     assert "low_quality/outputs_1" in results(tmp_path)
     assert "normal/outputs_1" not in results(tmp_path)
     with pytest.raises(OptionError, match="holds sorted copies; go on with --copy"):

@@ -92,10 +92,10 @@ def command_cross_validate(args: argparse.Namespace) -> None:
         network = refine(first, store, chosen, recipe, args.device)
         speech = [i for i in held_out if store.clips[i].corpus in validation.JUDGED]
         noisy = validation.with_sounds(args.data, store, held_out)
-        for kind, where, indices in (
-            ("clean", store, speech),
-            ("noise at 10 dB", noisy, list(range(len(noisy.clips)))),
-        ):
+        conditions = [("clean", store, speech)]
+        if noisy is not None:
+            conditions.append(("noise at 10 dB", noisy, list(range(len(noisy.clips)))))
+        for kind, where, indices in conditions:
             for name, reference in (
                 ("clip alone", None),
                 ("with reference", validation.references(where, indices)),

@@ -98,7 +98,7 @@ class Sampler:
         self.voices = [i for c in ("nemo", "ravdess") for i in corpora.get(c, {}).get(neutral, [])]
 
     def _any(self, clips: Sequence[int] | NDArray[np.int64]) -> int:
-        return int(clips[self.random.integers(len(clips))])
+        return int(clips[int(self.random.integers(len(clips)))])
 
     def _choose(self, n: int) -> list[int]:
         out = []

@@ -19,8 +19,8 @@ from emotrace.training.corpora import Store, build_store
 from emotrace.training.fit import Recipe, refinements, train
 
 REFINED_SHARE = 0.7
-"""How far the weights go from the first phase to the mean of the refined ones: as far as clean speech gains by
-it, while noise costs less than all the way."""
+"""How far the weights go from the first phase to the mean of the refined ones: clean speech gains by it as by
+going all the way, and noise costs less."""
 
 
 def say(text: str) -> None:

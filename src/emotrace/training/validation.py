@@ -49,8 +49,10 @@ def references(store: Store, clips: Sequence[int], k: int = 10, seed: int = 0) -
     return np.array(out, np.float32)
 
 
-def with_sounds(data: Path, store: Store, clips: Sequence[int], snr_db: float = 10.0, seed: int = 0) -> Store:
-    """Clips of the judged corpora among some, each mixed with a random one of the sounds among them.
+def with_sounds(
+    data: Path, store: Store, clips: Sequence[int], snr_db: float = 10.0, seed: int = 0
+) -> Store | None:
+    """Clips of the judged corpora among some, each mixed with a random one of the sounds among them, if any.
 
     Args:
         data: folder of the corpora.
@@ -60,6 +62,8 @@ def with_sounds(data: Path, store: Store, clips: Sequence[int], snr_db: float = 
         seed: of the choice.
     """
     sounds = [read_clip(data, store.clips[i]) for i in clips if store.clips[i].corpus == "non_speech"]
+    if not sounds:
+        return None
     speech = [store.clips[i] for i in clips if store.clips[i].corpus in JUDGED]
     choice = np.random.default_rng(seed).integers(len(sounds), size=len(speech))
     waveforms = (
