@@ -18,6 +18,9 @@ MIN_TRACK_SECONDS = 4.0
 """Speech under which switches are not counted: one switch in two seconds would be thirty a minute."""
 
 
+PIECE = 1 << 14
+
+
 def judge(
     recognition: Recognition, quality: SignalQuality | None = None, rules: Rules | None = None
 ) -> Verdict:
@@ -136,7 +139,8 @@ def switches_per_minute(track: EmotionTrack | None) -> float:
     seconds = float(speech.sum()) * track.hop
     if seconds < MIN_TRACK_SECONDS:
         return math.nan
-    best = np.nan_to_num(track.probabilities).argmax(axis=1)
+    pieces = range(0, len(track), PIECE)  # a copy of hours at once would double their memory
+    best = np.concatenate([np.nan_to_num(track.probabilities[i : i + PIECE]).argmax(axis=1) for i in pieces])
     switches = int(((best[1:] != best[:-1]) & speech[1:] & speech[:-1]).sum())
     return switches * 60.0 / seconds
 
