@@ -140,7 +140,8 @@ def switches_per_minute(track: EmotionTrack | None) -> float:
     if seconds < MIN_TRACK_SECONDS:
         return math.nan
     pieces = range(0, len(track), PIECE)  # a copy of hours at once would double their memory
-    best = np.concatenate([np.nan_to_num(track.probabilities[i : i + PIECE]).argmax(axis=1) for i in pieces])
+    rows = (np.nan_to_num(track.probabilities[i : i + PIECE]) for i in pieces)
+    best = np.concatenate([part.argmax(axis=1).astype(np.int8) for part in rows])
     switches = int(((best[1:] != best[:-1]) & speech[1:] & speech[:-1]).sum())
     return switches * 60.0 / seconds
 
