@@ -189,14 +189,7 @@ def bench_batch(context: Context) -> dict[str, Any]:
     names = context.made.clips / "batch.txt"
     names.write_text("".join(f"{path}\n" for path in files))
     ours = analyze(context, "int8", *map(str, files), "--no-checks")  # FunASR checks no signal either
-    theirs = [
-        str(context.peer),
-        str(PEER),
-        str(context.made.checkpoint),
-        str(context.threads),
-        "list",
-        str(names),
-    ]
+    theirs = peer(context, "list", str(names))
     timed: dict[str, list[Run]] = {"int8": [], "funasr": []}
     for _ in range(1 if context.quick else 3):
         timed["int8"].append(run(ours))
@@ -210,6 +203,11 @@ def bench_batch(context: Context) -> dict[str, Any]:
     if context.peer:
         out["times FunASR"] = out["funasr: wall, s"] / out["int8: wall, s"]
     return out
+
+
+def peer(context: Context, *what: str) -> list[str]:
+    """FunASR's worker."""
+    return [str(context.peer), str(PEER), str(context.made.checkpoint), str(context.threads), *what]
 
 
 def analyze(context: Context, precision: str, *arguments: str) -> list[str]:
@@ -234,14 +232,7 @@ def bench_process(context: Context) -> dict[str, Any]:
     if context.peer:
         names = context.made.clips / "one.txt"
         names.write_text(f"{context.made.wav(5.0)}\n")
-        command = [
-            str(context.peer),
-            str(PEER),
-            str(context.made.checkpoint),
-            str(context.threads),
-            "list",
-            str(names),
-        ]
+        command = peer(context, "list", str(names))
         results = [run(command) for _ in range(1 if context.quick else 3)]
         out["funasr, 5 s clip: process start to end, s"] = statistics.median(r.wall for r in results)
         out["funasr, 5 s clip: peak RSS, MB"] = max(r.rss_mb for r in results)

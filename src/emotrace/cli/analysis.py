@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from pathlib import Path
 from emotrace.audio import describe, name_of, stream
 from emotrace.cli import exit_codes
 from emotrace.cli.inputs import STDIN, Recordings, expand
-from emotrace.cli.messages import tell, unexpected
+from emotrace.cli.messages import bug, failure_sentence, tell
 from emotrace.cli.printers import Printer, printer_of
 from emotrace.cli.progress import Watch
 from emotrace.cli.request import STDOUT, Request
@@ -164,7 +163,7 @@ class Analysis:
         except EmotraceError as problem:
             return Failure(_source(name), problem.code, str(problem))
         except Exception as problem:  # a bug must not stop the other inputs
-            return _bug(_source(name), problem)
+            return bug(_source(name), problem)
 
     def _together(
         self, recognizer: Recognizer, reference: SpeakerReference | None
@@ -176,7 +175,7 @@ class Analysis:
             self.options,
             one_speaker=self.request.one_speaker,
             reference=reference,
-            on_bug=lambda source, problem: _bug(name_of(source), problem),
+            on_bug=lambda source, problem: bug(name_of(source), problem),
         ):
             if isinstance(result, Failure) and exit_codes.of_error(result.code) == exit_codes.MODEL:
                 raise ModelError(result.reason)
@@ -195,9 +194,8 @@ class Analysis:
 
     def _failed(self, failure: Failure) -> None:
         self.failures.append(failure.code)
-        named = failure.source in failure.reason or repr(failure.source) in failure.reason
         with self.watch.hidden():
-            tell(failure.reason if named else f"{failure.source}: {failure.reason}")
+            tell(failure_sentence(failure))
 
     def _tell_model(self, result: Recognition) -> None:
         """Say once which model was chosen; JSON and the table of one recording say it anyway."""
@@ -237,14 +235,6 @@ class Analysis:
         if printer is not None:
             printer.show(result, folder, when)
         sys.stdout.flush()
-
-
-def _bug(source: str, problem: Exception) -> Failure:
-    if os.environ.get("EMOTRACE_DEBUG"):
-        import traceback
-
-        traceback.print_exception(problem)
-    return Failure(source, "bug", unexpected(problem))
 
 
 def _source(name: str) -> str:

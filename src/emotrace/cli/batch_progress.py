@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from emotrace.cli.messages import tell
+from emotrace.cli.messages import failure_sentence, tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -69,8 +69,7 @@ class BatchWatch:
         if self._kind == "json":
             _print({"failure": {"file": failure.source, "code": failure.code, "reason": failure.reason}})
         elif self.failures <= MOST:
-            named = failure.source in failure.reason or repr(failure.source) in failure.reason
-            self._tell(failure.reason if named else f"{failure.source}: {failure.reason}")
+            self._tell(failure_sentence(failure))
         elif self.failures == MOST + 1:
             self._tell("... and more failures; they all stand in the tables")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from emotrace.cli import exit_codes
 from emotrace.cli.inputs import Recordings, expand
-from emotrace.cli.messages import one_line, tell, unexpected
+from emotrace.cli.messages import bug, failure_sentence, one_line, tell
 from emotrace.cli.texts import Language, language_of
 
 if TYPE_CHECKING:
@@ -171,8 +170,7 @@ class _Run:
             result = item if isinstance(item, Failure) else self._one(recordings, item)
             if isinstance(result, Failure):
                 self.failures.append(result.code)
-                named = result.source in result.reason or repr(result.source) in result.reason
-                tell(result.reason if named else f"{result.source}: {result.reason}")
+                tell(failure_sentence(result))
                 yield result.source, result
             else:
                 self.succeeded += 1
@@ -193,11 +191,7 @@ class _Run:
         except EmotraceError as problem:
             return Failure("<stdin>" if name == "-" else name, problem.code, str(problem))
         except Exception as problem:  # a bug must not stop the other inputs
-            if os.environ.get("EMOTRACE_DEBUG"):
-                import traceback
-
-                traceback.print_exc()
-            return Failure(name, "bug", unexpected(problem))
+            return bug(name, problem)
 
 
 def _json(source: str, result: tuple[SignalQuality, Verdict] | Failure) -> None:

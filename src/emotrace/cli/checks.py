@@ -22,7 +22,6 @@ PACKAGES = (
     "rich",
     "soxr",
     "typer",
-    "typing-extensions",
 )
 """What the base installation needs."""
 

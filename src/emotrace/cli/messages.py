@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emotrace.results import Failure
 
 
 def unexpected(problem: Exception) -> str:
@@ -18,6 +22,23 @@ def unexpected(problem: Exception) -> str:
     kind, text = type(problem).__name__, str(problem)
     hint = "" if os.environ.get("EMOTRACE_DEBUG") else " (EMOTRACE_DEBUG=1 shows where)"
     return f"unexpected error, a bug of emotrace: {kind}: {text}{hint}"
+
+
+def bug(source: str, problem: Exception) -> Failure:
+    """The failure of an input that an error nobody foresaw is; where it was, if ``EMOTRACE_DEBUG`` asks."""
+    from emotrace.results import Failure
+
+    if os.environ.get("EMOTRACE_DEBUG"):
+        import traceback
+
+        traceback.print_exception(problem)
+    return Failure(source, "bug", unexpected(problem))
+
+
+def failure_sentence(failure: Failure) -> str:
+    """The reason of a failure, with the input's name in front where it does not hold it."""
+    named = failure.source in failure.reason or repr(failure.source) in failure.reason
+    return failure.reason if named else f"{failure.source}: {failure.reason}"
 
 
 def tell(sentence: str) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from emotrace.models.compact_network import Crnn
 from emotrace.training import validation
 from emotrace.training.card import add_figures, set_temperature, write_card
-from emotrace.training.corpora import build_store
+from emotrace.training.corpora import Store, build_store
 from emotrace.training.fit import Recipe, train
 from emotrace.training.members import load_members, refine, say, train_member
 
@@ -90,26 +92,25 @@ def command_cross_validate(args: argparse.Namespace) -> None:
         report = lambda line, fold=fold: say(f"fold {fold}: {line}")  # noqa: E731
         first = train(store, chosen, recipe, report, device=args.device)
         network = refine(first, store, chosen, recipe, args.device)
-        speech = [i for i in held_out if store.clips[i].corpus in validation.JUDGED]
+        clean = _predict_both(network, store, held_out, f"fold {fold}")
         noisy = validation.with_sounds(args.data, store, held_out)
-        conditions = [("clean", store, speech)]
         if noisy is not None:
-            conditions.append(("noise at 10 dB", noisy, list(range(len(noisy.clips)))))
-        for kind, where, indices in conditions:
-            for name, reference in (
-                ("clip alone", None),
-                ("with reference", validation.references(where, indices)),
-            ):
-                values = validation.predict(network, where, indices, reference)
-                say(f"fold {fold}, {kind}, {name}: {validation.recall_by_corpus(where, indices, values)}")
-        reference = validation.references(store, held_out)
-        both = [validation.predict(network, store, held_out, r) for r in (None, reference)]
+            _predict_both(network, noisy, list(range(len(noisy.clips))), f"fold {fold}, noise at 10 dB")
         clips += held_out
-        logits.append(np.stack(both, 1))
+        logits.append(clean)
     np.savez(args.runs / "cross-validation.npz", clips=clips, logits=np.concatenate(logits))
     for column, name in enumerate(("clip alone", "with reference")):
         values = np.concatenate(logits)[:, column]
         say(f"all folds, {name}: {validation.recall_by_corpus(store, clips, values)}")
+
+
+def _predict_both(network: Crnn, store: Store, clips: list[int], what: str) -> NDArray[np.float32]:
+    """Logits (n, 2, 9), without and with a speaker reference; their recalls are told."""
+    both = []
+    for name, reference in (("clip alone", None), ("with reference", validation.references(store, clips))):
+        both.append(validation.predict(network, store, clips, reference))
+        say(f"{what}, {name}: {validation.recall_by_corpus(store, clips, both[-1])}")
+    return np.stack(both, 1)
 
 
 def command_baselines(args: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -99,10 +99,30 @@ def fit(
     batches = iter(DataLoader(_Windows(shelves, batch, seed), batch_size=None, num_workers=workers))
     network = SoundNetwork().to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    descend(network, optimizer, 3e-3, steps, lambda: loss_of(network, next(batches), device))
+    return network.cpu().eval()
+
+
+def descend(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    peak: float,
+    steps: int,
+    loss_of: Callable[[], Tensor],
+) -> None:
+    """Train for some steps.
+
+    Args:
+        network: its gradients are clipped.
+        optimizer: of all weights that learn.
+        peak: highest learning rate, of one cycle.
+        steps: how many.
+        loss_of: the loss on a new batch.
+    """
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=steps)
     running = 0.0
     for step in range(steps):
-        loss = loss_of(network, next(batches), device)
+        loss = loss_of()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 2.0)
@@ -112,7 +132,6 @@ def fit(
         if step % 200 == 199:
             print(f"step {step + 1} of {steps}: loss {running / 200:.3f}", flush=True)  # noqa: T201
             running = 0.0
-    return network.cpu().eval()
 
 
 def write_graph(network: nn.Module, outputs: tuple[str, ...], path: Path) -> None:

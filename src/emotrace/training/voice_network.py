@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emotrace.segmentation.bands import BANDS
-from emotrace.training.sound_network import write_graph
+from emotrace.training.sound_network import descend, write_graph
 from emotrace.training.sounds import NOISE, SPEECH, Mixer, Shelf, active, read_shelves
 
 OUT = Path(__file__).parents[1] / "segmentation" / "voices.onnx"
@@ -133,20 +133,13 @@ def fit(shelves: dict[int, Shelf], steps: int, seed: int = 0) -> VoiceNetwork:
     episodes, network, loss_of = Episodes(shelves, rng), VoiceNetwork(), _Loss()
     weights = [*network.parameters(), *loss_of.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=1e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-    running = 0.0
-    for step in range(steps):
+
+    def loss_on_a_draw() -> Tensor:
         rows = torch.from_numpy(episodes.draw(int(rng.choice(LENGTHS))))
-        loss = loss_of(network(rows.flatten(0, 1)).reshape(*rows.shape[:2], -1))
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-        optimizer.step()
-        schedule.step()
-        running += float(loss.detach())
-        if step % 200 == 199:
-            print(f"step {step + 1} of {steps}: loss {running / 200:.3f}", flush=True)  # noqa: T201
-            running = 0.0
+        loss: Tensor = loss_of(network(rows.flatten(0, 1)).reshape(*rows.shape[:2], -1))
+        return loss
+
+    descend(network, optimizer, 2e-3, steps, loss_on_a_draw)
     return network.eval()
 
 
