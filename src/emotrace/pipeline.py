@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from emotrace.audio import Source
 from emotrace.errors import EmotraceError, OptionError
+from emotrace.options import Options
 from emotrace.postprocess.methods import smooth, smoother_of
 from emotrace.postprocess.options import SegmentOptions, SmoothingOptions, prior_of
 from emotrace.postprocess.rules import Rules
@@ -27,7 +28,7 @@ _CHAINS = ("hmm", "hmm-online", "viterbi")
 """The methods that know a class prior."""
 
 
-class PipelineOptions(BaseModel):
+class PipelineOptions(Options):
     """What is asked of an analysis.
 
     Attributes:
@@ -43,29 +44,11 @@ class PipelineOptions(BaseModel):
     (25, True)
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     recognition: RecognitionOptions = Field(default_factory=RecognitionOptions)
     checks: bool = True
     smoothing: SmoothingOptions | None = None
     segments: SegmentOptions = Field(default_factory=SegmentOptions)
     rules: Rules | None = Field(default_factory=Rules)
-
-    @classmethod
-    def of(cls, **values: Any) -> PipelineOptions:
-        """Validated options.
-
-        Raises:
-            OptionError: a value is out of range, or there is no such option.
-
-        >>> PipelineOptions.of(smoothing={"method": "hmm", "dwell": -1})
-        Traceback (most recent call last):
-        emotrace.errors.OptionError: option smoothing.dwell is -1; expected greater than 0
-        """
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise OptionError(_sentence(error)) from error
 
     @property
     def reading(self) -> RecognitionOptions:
@@ -75,15 +58,6 @@ class PipelineOptions(BaseModel):
             "quality": self.recognition.quality or self.checks,
         }
         return self.recognition.model_copy(update=needed)
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = ".".join(map(str, first["loc"]))
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    if first["type"] == "extra_forbidden":
-        return f"there is no option {name!r}"
-    return f"option {name} is {first['input']!r}; {message}" if name else message
 
 
 def analyse(

@@ -35,7 +35,7 @@ def test_a_client_has_every_option_of_the_command_line_that_makes_sense_for_it()
     ],
 )
 def test_the_options_are_those_of_the_command_line(given: dict[str, str]) -> None:
-    form = RecognitionForm.of(given)
+    form = RecognitionForm.read(given)
     values = {name: getattr(form, name) for name in form.model_fields_set}
     if values.get("smooth") == "voting":
         values["smooth"] = "vote"
@@ -66,5 +66,5 @@ def test_the_options_are_those_of_the_command_line(given: dict[str, str]) -> Non
 )
 def test_what_is_out_of_range_or_without_effect_is_refused(given: dict[str, str], said: str) -> None:
     with pytest.raises(OptionError, match=said) as caught:
-        RecognitionForm.of(given).options(Settings(), BUILTIN)
+        RecognitionForm.read(given).options(Settings(), BUILTIN)
     assert len(str(caught.value)) < 300

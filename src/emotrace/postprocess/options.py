@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from emotrace.errors import OptionError
 from emotrace.labels import LABELS
+from emotrace.options import Options
 
 Method: TypeAlias = Literal["vote", "ewma", "median", "hmm-online", "hmm", "viterbi"]
 
@@ -52,37 +52,7 @@ _USED: dict[str, frozenset[str]] = {
 }
 
 
-_R = TypeVar("_R", bound="_Record")
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def of(cls: type[_R], **values: Any) -> _R:
-        """Validated options.
-
-        Raises:
-            OptionError: a value is out of range, or there is no such option.
-        """
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise OptionError(_sentence(cls, error)) from error
-
-
-def _sentence(record: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors()[0]
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    if not first["loc"]:
-        return message
-    name = str(first["loc"][0])
-    if first["type"] == "extra_forbidden":
-        return f"there is no option {name!r}; expected one of {', '.join(record.model_fields)}"
-    return f"option {name} is {first['input']!r}; {message}"
-
-
-class SmoothingOptions(_Record):
+class SmoothingOptions(Options):
     """How a track is smoothed.
 
     Attributes:
@@ -150,7 +120,7 @@ class SmoothingOptions(_Record):
         return self
 
 
-class SegmentOptions(_Record):
+class SegmentOptions(Options):
     """How a track is cut into segments.
 
     Attributes:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from emotrace.audio import Limits
-from emotrace.errors import OptionError
+from emotrace.options import Options
 
 NATIVE_STEP = 0.02
 
 
-class RecognitionOptions(BaseModel):
+class RecognitionOptions(Options):
     """What is asked of a recognition.
 
     Attributes:
@@ -32,8 +32,6 @@ class RecognitionOptions(BaseModel):
     0.1
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
     frames: bool = False
     hop: float = Field(default=0.04, ge=NATIVE_STEP, le=60)
     track_method: Literal["auto", "sliding-window", "frame-head"] = "auto"
@@ -52,24 +50,3 @@ class RecognitionOptions(BaseModel):
         if abs(value - steps * NATIVE_STEP) > 1e-6:
             raise ValueError(f"expected a multiple of {NATIVE_STEP} s")
         return round(steps * NATIVE_STEP, 2)
-
-    @classmethod
-    def of(cls, **values: Any) -> RecognitionOptions:
-        """Validated options.
-
-        Raises:
-            OptionError: a value is out of range, or there is no such option.
-        """
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            raise OptionError(_sentence(error)) from error
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else "options"
-    if first["type"] == "extra_forbidden":
-        return f"there is no option {name!r}; expected one of {', '.join(RecognitionOptions.model_fields)}"
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    return f"option {name} is {first['input']!r}; {message}"

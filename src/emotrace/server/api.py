@@ -126,7 +126,7 @@ def _add_models(routes: APIRouter, service: Service) -> None:
 
 
 def _recognition(service: Service, form: Form) -> Callable[[GoOn], bytes]:
-    asked = RecognitionForm.of(form.fields)
+    asked = RecognitionForm.read(form.fields)
     options = asked.options(service.settings, service.presets)
     name = resolve(asked.model, service.settings)
     clips = form.files.get("reference", [])
@@ -174,7 +174,7 @@ def check_head(recognizer: Recognizer) -> None:
 
 
 def _embedding(service: Service, form: Form) -> Callable[[GoOn], bytes]:
-    asked = EmbeddingForm.of(form.fields)
+    asked = EmbeddingForm.read(form.fields)
     options = asked.options(service.settings)
     name = resolve(asked.model, service.settings)
 

@@ -49,7 +49,7 @@ def router(service: Service) -> APIRouter:
 
 
 def _prediction(service: Service, form: Form) -> Callable[[GoOn], bytes]:
-    frames = ClassicForm.of(form.fields).fn_index == "1"
+    frames = ClassicForm.read(form.fields).fn_index == "1"
     limits = ReadingForm().limits(service.settings)
     options = PipelineOptions(recognition=RecognitionOptions(frames=frames, limits=limits))
     name = resolve("auto", service.settings)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from emotrace.audio import Limits
 from emotrace.errors import OptionError
+from emotrace.options import Options
 from emotrace.outputs import Granularity
 from emotrace.pipeline import PipelineOptions
 from emotrace.postprocess.options import SmoothingOptions
@@ -16,30 +17,11 @@ from emotrace.postprocess.presets import Preset
 from emotrace.recognition import RecognitionOptions
 from emotrace.server.settings import Settings
 
-_F = TypeVar("_F", bound="_Form")
-
-
 FRAMES_SECONDS = 600.0
 """Longest recording whose frames are answered as embeddings."""
 
 
-class _Form(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def of(cls: type[_F], fields: Mapping[str, str]) -> _F:
-        """Validated options out of the texts of a form.
-
-        Raises:
-            OptionError: a value is out of range, or there is no such option.
-        """
-        try:
-            return cls.model_validate(dict(fields))
-        except ValidationError as error:
-            raise OptionError(_sentence(cls, error)) from error
-
-
-class ReadingForm(_Form):
+class ReadingForm(Options):
     """How a recording is read.
 
     Attributes:
@@ -77,7 +59,7 @@ class EmbeddingForm(ReadingForm):
     Attributes:
         frames: every native frame, (T, D), instead of the whole, (D,).
 
-    >>> EmbeddingForm.of({"frames": "true"}).frames
+    >>> EmbeddingForm.read({"frames": "true"}).frames
     True
     """
 
@@ -113,9 +95,9 @@ class RecognitionForm(ReadingForm):
         checks: run the signal checks.
         embedding: add the embedding of the whole.
 
-    >>> RecognitionForm.of({"granularity": "frame", "hop": "0.1"}).hop
+    >>> RecognitionForm.read({"granularity": "frame", "hop": "0.1"}).hop
     0.1
-    >>> RecognitionForm.of({"channel": "-1"})
+    >>> RecognitionForm.read({"channel": "-1"})
     Traceback (most recent call last):
     emotrace.errors.OptionError: option channel is '-1'; expected greater than or equal to 0
     """
@@ -172,7 +154,7 @@ class RecognitionForm(ReadingForm):
         return SmoothingOptions.of(method="vote" if self.smooth == "voting" else self.smooth, **given)
 
 
-class ClassicForm(_Form):
+class ClassicForm(Options):
     """The fields of the classic endpoint.
 
     Attributes:
@@ -180,14 +162,3 @@ class ClassicForm(_Form):
     """
 
     fn_index: Literal["0", "1"] = "0"
-
-
-def _sentence(form: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else "options"
-    if first["type"] == "extra_forbidden":
-        return f"there is no option {name[:60]!r}; expected one of {', '.join(form.model_fields)}"
-    given = repr(first["input"])
-    shown = given if len(given) <= 60 else f"{given[:57]}..."
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    return f"option {name} is {shown}; {message}"
