@@ -17,12 +17,10 @@ _LONGEST = 60  # characters of a value that an error shows
 class Options(BaseModel):
     """Base of the records of options.
 
-    >>> from typing import Literal
-    >>> class Window(Options):
-    ...     length: Literal[1, 2] = 1
-    >>> Window.of(length=3)
+    >>> from emotrace.recognition import RecognitionOptions
+    >>> RecognitionOptions.of(whole_seconds=0)
     Traceback (most recent call last):
-    emotrace.errors.OptionError: option length is 3; expected 1 or 2
+    emotrace.errors.OptionError: option whole_seconds is 0; expected greater than 0
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
