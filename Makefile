@@ -44,6 +44,7 @@ check: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/cli_reference.py --check
+	$(BIN)/python -m scripts.settings_reference --check
 
 format: .venv/ready
 	$(BIN)/ruff format .
@@ -51,6 +52,7 @@ format: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/python scripts/cli_reference.py
+	$(BIN)/python -m scripts.settings_reference
 
 bench: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +103,18 @@ def helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
         yield from helps(below, f"{name} {child}", context)
 
 
-def main() -> int:
-    """Write or compare; 1 if the page on disk is not up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(make: Callable[[], str] = page, place: Path = PAGE) -> int:
+    """Write or compare; 1 if the page on disk is not up to date.
+
+    Args:
+        make: its text.
+        place: where it is.
+    """
+    parser = argparse.ArgumentParser(description="Write a page of docs/ that is made of the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if the page is not up to date")
-    parser.add_argument("--page", type=Path, default=PAGE, help="the page")
+    parser.add_argument("--page", type=Path, default=place, help="the page")
     arguments = parser.parse_args()
-    text = page()
+    text = make()
     if not arguments.check:
         arguments.page.parent.mkdir(parents=True, exist_ok=True)
         arguments.page.write_text(text, encoding="utf-8")
@@ -117,7 +122,7 @@ def main() -> int:
     there = arguments.page.read_text(encoding="utf-8") if arguments.page.is_file() else ""
     if there == text:
         return 0
-    print(f"{arguments.page} is not what --help says; run `make docs` and commit the page", file=sys.stderr)
+    print(f"{arguments.page} is not what the code says; run `make docs` and commit the page", file=sys.stderr)
     return 1
 
 

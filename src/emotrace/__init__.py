@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from emotrace.labels import EMOTIONS, LABELS
 
 if TYPE_CHECKING:
-    from emotrace.pipeline import PipelineOptions, analyse, analyse_many
+    from emotrace.pipeline import PipelineOptions, Stream, analyse, analyse_many, stream
     from emotrace.recognition import Recognizer
     from emotrace.results import (
         ChangePoint,
+        EmotionReading,
         EmotionTrack,
         Failure,
         Recognition,
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
         Signal,
         SignalQuality,
         SpeakerReference,
+        SpeechEnded,
+        SpeechStarted,
+        StreamEnded,
         Verdict,
     )
     from emotrace.segmentation import signal_quality
@@ -35,6 +39,7 @@ __all__ = [
     "EMOTIONS",
     "LABELS",
     "ChangePoint",
+    "EmotionReading",
     "EmotionTrack",
     "Failure",
     "PipelineOptions",
@@ -44,19 +49,26 @@ __all__ = [
     "Signal",
     "SignalQuality",
     "SpeakerReference",
+    "SpeechEnded",
+    "SpeechStarted",
+    "Stream",
+    "StreamEnded",
     "Verdict",
     "__version__",
     "analyse",
     "analyse_many",
     "signal_quality",
+    "stream",
 ]
 
 _ROOMS = {
     "PipelineOptions": "pipeline",
     "Recognizer": "recognition",
+    "Stream": "pipeline",
     "analyse": "pipeline",
     "analyse_many": "pipeline",
     "signal_quality": "segmentation",
+    "stream": "pipeline",
 }
 """Where a name comes from, if it is not one of the records."""
 

@@ -15,6 +15,9 @@ Every message says what came, what was expected and the way out::
     |-- DeviceError           an asked-for device or precision is not there
     |-- OptionError           an option has a value outside its range
     |-- OutputError           a result could not be written
+    |   `-- DiskFullError             there is no room for it
+    |-- ObjectStoreError      an object store cannot be reached
+    |-- StoreError            the database cannot be used
     `-- MissingExtraError     an optional dependency is not installed
 """
 
@@ -53,6 +56,12 @@ class LimitError(AudioError):
     """The input is larger or longer than the limit allows."""
 
     code = "limit"
+
+
+class ObjectStoreError(EmotraceError):
+    """An object store cannot be reached, or there are no credentials for it."""
+
+    code = "object-store"
 
 
 class NoSpeechError(InputError):
@@ -101,6 +110,18 @@ class OutputError(EmotraceError):
     """A result could not be written."""
 
     code = "output"
+
+
+class DiskFullError(OutputError):
+    """There is no room for a result."""
+
+    code = "disk-full"
+
+
+class StoreError(EmotraceError):
+    """The database of the service cannot be reached, or does not fit."""
+
+    code = "store"
 
 
 class MissingExtraError(EmotraceError):

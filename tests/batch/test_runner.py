@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotrace.batch import engine as engines
 from emotrace.batch import parquet as parquet_sink
-from emotrace.batch import work
+from emotrace.batch import team, work
 from emotrace.batch.engine import LocalEngine
 from emotrace.batch.jobs import Job, Outcome
 from emotrace.batch.manifests import jobs_of
@@ -361,11 +360,11 @@ def test_no_more_is_read_ahead_than_the_queue_holds(tmp_path: Path, monkeypatch:
         begun.append(unit.file)
         return real(unit, *rest)
 
-    monkeypatch.setattr(engines, "outcomes_of", counting)
+    monkeypatch.setattr(team, "outcomes_of", counting)
     outcomes = engine(workers=2).run(jobs_of([str(folder)]))
     next(outcomes)
     time.sleep(0.3)
-    assert len(begun) <= 1 + 2 * engines.AHEAD + 2
+    assert len(begun) <= 1 + 2 * team.AHEAD + 2
     outcomes.close()
     assert len(begun) < 40
 

@@ -99,7 +99,7 @@ def test_a_token_that_cannot_be_used_is_refused(
     empty, odd = tmp_path / "empty", tmp_path / "odd"
     empty.write_text("\n")
     odd.write_bytes(b"\xff" * 40)
-    for path, said in ((empty, "is empty"), (odd, "plain ASCII"), (tmp_path / "none", "no such file")):
+    for path, said in ((empty, "is empty"), (odd, "plain text"), (tmp_path / "none", "no such file")):
         code, _, err = run("serve", "--token-file", path)
         assert code == 2
         assert said in err
@@ -140,15 +140,29 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'emotrace\[server\]'"):
-        serve.serve()
+        serve.ServeCommand("serve").get_params(None)
 
 
-def test_every_setting_is_an_option_with_the_same_default() -> None:
-    import inspect
-
-    from emotrace.cli.serve import serve
+def test_every_setting_is_an_option(run: Run) -> None:
     from emotrace.server.settings import Settings
+    from emotrace.server.settings_sources import settings_of
 
-    options = {name: p.default for name, p in inspect.signature(serve).parameters.items()}
-    assert options.pop("token_file") is None
-    assert options == {name: f.default for name, f in Settings.model_fields.items() if name != "token"}
+    code, out, _ = run("serve", "--help")
+    assert code == 0
+    for setting in settings_of(Settings):
+        assert f"{setting.flag} " in out
+
+
+def test_options_go_before_variables_and_can_be_switched_off(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOTRACE_PRELOAD", "true")
+    monkeypatch.setenv("EMOTRACE_QUEUE", "3")
+    monkeypatch.setenv("EMOTRACE_TOKEN", TOKEN)
+    code, out, _ = run("serve", "--show-settings", "--no-preload")
+    assert code == 0
+    assert {"preload = false", "queue = 3"} <= set(out.splitlines())
+    assert TOKEN not in out
+    (tmp_path / "emotrace.toml").write_text(out)
+    monkeypatch.delenv("EMOTRACE_PRELOAD")
+    assert run("serve", "--config", tmp_path / "emotrace.toml", "--show-settings")[1] == out

@@ -34,7 +34,7 @@ class LevelActivity:
 
 def heard_by_level() -> mock._patch[type[LevelActivity]]:
     """A context in which recordings are cut by their level instead of a network."""
-    return mock.patch("emotrace.recognition.reading.VoiceActivity", LevelActivity)
+    return mock.patch("emotrace.recognition.cutting.VoiceActivity", LevelActivity)
 
 
 class SpeakerFake(FakeEncoder):

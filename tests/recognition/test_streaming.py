@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
@@ -17,9 +17,7 @@ from hypothesis import strategies as st
 from emotrace import Recognition, Recognizer
 from emotrace.audio import Decoder
 from emotrace.models.encoder import FakeEncoder
-from emotrace.recognition.options import RecognitionOptions
-from emotrace.recognition.reading import Reading, _CutReading
-from emotrace.recognition.references import RunningReference
+from emotrace.recognition.cutting import Begun, Cut, Cutting
 from emotrace.results import Array
 from emotrace.segmentation.voice_activity import CHUNK
 from tests.audio.tones import Pipe, encode
@@ -43,28 +41,28 @@ def long_talk(seconds: float = 70, seed: int = 0) -> Array:
 TALK = long_talk()
 
 
-class Recorded(Reading):
-    """A Reading that only notes which stretches it is given."""
-
-    def __init__(self) -> None:
-        super().__init__(FakeEncoder(), (TALK, RATE), RecognitionOptions.of(), None, "given", None)
-        self.stretches: list[tuple[int, int]] = []
-
-    def recognise_stretch(self, samples: Array, start: int, running: RunningReference) -> None:
-        assert np.array_equal(samples, TALK[start : start + len(samples)])
-        self.stretches.append((start, start + len(samples)))
-
-
 def stretches_of(parts: list[Array]) -> list[tuple[int, int]]:
+    found = []
+    begun: list[int] = []
+
+    def take(events: Iterable[Begun | Cut]) -> None:
+        for event in events:
+            if isinstance(event, Begun):
+                begun.append(event.start)
+                continue
+            end = event.start + len(event.samples)
+            assert np.array_equal(event.samples, TALK[event.start : end])
+            found.append((event.start, end))
+            assert begun == [start for start, _ in found]
+
     with heard_by_level():
-        reading = Recorded()
-        cut = _CutReading(reading)
+        cutting = Cutting(1600)
         for part in parts:
-            cut.feed(part)
-            assert len(cut._kept) <= 16 * RATE
-            assert cut._first + len(cut._kept) == cut.length
-        cut.finish()
-    return reading.stretches
+            take(cutting.feed(part))
+            assert len(cutting._kept) <= 16 * RATE
+            assert cutting._first + len(cutting._kept) == cutting._length
+        take(cutting.finish())
+    return found
 
 
 EXPECTED = stretches_of([TALK])

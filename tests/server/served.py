@@ -28,6 +28,9 @@ from emotrace.server.settings import Settings
 TOKEN = "correct-horse-battery"
 ON = {"Authorization": f"Bearer {TOKEN}"}
 
+QUICK = {"decode_workers": 0}
+"""Settings of services that few tests ask: starting a process would take longer than they do."""
+
 
 def wav(samples: Any, rate: int = 16000) -> bytes:
     """A WAV file of 16 bits."""
@@ -72,7 +75,7 @@ def fake(_: str) -> Recognizer:
 
 def app_of(load: Any = fake, **settings: Any) -> FastAPI:
     """The application with a fake model."""
-    return create_app(Settings.of(**settings), load)
+    return create_app(Settings.of(**{**QUICK, **settings}), load)
 
 
 @contextmanager
@@ -85,7 +88,7 @@ def client_of(load: Any = fake, **settings: Any) -> Iterator[TestClient]:
 @contextmanager
 def live(load: Any = fake, **settings: Any) -> Iterator[str]:
     """The URL of a service behind a real socket."""
-    chosen = Settings.of(port=0, **settings)
+    chosen = Settings.of(**{"port": 0, **QUICK, **settings})
     server = server_of(chosen, load)
     with listen(chosen) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

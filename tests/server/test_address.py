@@ -5,13 +5,15 @@ import pytest
 from emotrace.errors import OptionError
 from emotrace.server.address import listen, url_of
 from emotrace.server.settings import Settings
-from tests.server.served import TOKEN
+from tests.server.served import TOKEN, app_of
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
-def test_other_machines_are_let_in_with_a_token_only(host: str) -> None:
-    with pytest.raises(OptionError, match="give it a token"):
-        listen(Settings.of(host=host, port=0))
+def test_other_machines_are_let_in_with_a_key_only(host: str) -> None:
+    with pytest.raises(OptionError, match=r"make a key .*, give it a token"):
+        app_of(host=host)
+    app_of(host=host, token=TOKEN)
+    app_of(host=host, insecure=True)
 
 
 def test_with_a_token_it_listens_everywhere() -> None:

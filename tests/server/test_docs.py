@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from emotrace.server.app import create_app
@@ -18,6 +17,9 @@ from emotrace.server.settings import Settings
 from tests.server.served import TOKEN, live, speech
 
 PAGE = Path(__file__).parents[2] / "docs" / "server.md"
+HEADS = {".npy": b"\x93NUMPY", ".vtt": b"WEBVTT", ".png": b"\x89PNG", ".zip": b"PK"}
+"""How files of each kind begin."""
+
 HERE = "http://127.0.0.1:7860"
 
 pytestmark = pytest.mark.skipif(not PAGE.is_file() or shutil.which("curl") is None, reason="no page or curl")
@@ -54,8 +56,11 @@ def test_an_example_runs(command: str, url: str, tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    if "-o talk.npy" in command:
-        assert np.load(tmp_path / "talk.npy").ndim == 1
+    if written := re.search(r"-o (\S+)", command):
+        made = tmp_path / written[1]
+        assert made.read_bytes().startswith(HEADS[made.suffix])
+    elif "/v1/metrics" in command:
+        assert "\nemotrace_requests_total{" in done.stdout
     else:
         answer = json.loads(done.stdout)
         assert ("code" in answer) == ("--fail" not in command)

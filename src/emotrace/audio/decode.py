@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from emotrace.audio.arrays import ArrayAudio
 from emotrace.audio.files import AudioFile
 from emotrace.audio.measures import ClippingMeter
 from emotrace.audio.pieces import Description, Mixer
-from emotrace.audio.sources import Limits, Source, name_of, quoted
+from emotrace.audio.sources import DecodedElsewhere, Limits, Source, name_of, quoted
 from emotrace.errors import AudioError, EmotraceError, LimitError, NoAudioError, OptionError
 from emotrace.results import Array, Signal
 from emotrace.timing import SAMPLING_RATE, seconds_to_samples
@@ -126,7 +127,7 @@ class Decoder:
             raise NoAudioError(f"{self._label} has not one sample of audio at 16 kHz; expected a recording")
 
     def _resampled(self) -> Iterator[Array]:
-        resampler: _Resampler | None = None
+        resampler: Resampler | None = None
         seconds = 0.0
         for piece in self._audio.pieces():
             seconds += len(piece) / piece.sampling_rate
@@ -138,7 +139,7 @@ class Decoder:
             if resampler is None or resampler.rate != piece.sampling_rate:
                 if resampler is not None:
                     yield resampler.rest()
-                resampler = _Resampler(piece.sampling_rate)
+                resampler = Resampler(piece.sampling_rate)
             yield resampler.push(self._mixer.mix(piece))
         if resampler is not None:
             yield resampler.rest()
@@ -170,7 +171,7 @@ def _block_size(seconds: object) -> int:
     raise OptionError(f"block_seconds is {seconds!r}; expected a positive number of seconds")
 
 
-class _Resampler:
+class Resampler:
     """One channel from ``rate`` to 16 kHz, band-limited, piece by piece."""
 
     def __init__(self, rate: int) -> None:
@@ -181,9 +182,11 @@ class _Resampler:
         self._stream = None if same else soxr.ResampleStream(rate, SAMPLING_RATE, 1, "float32", "HQ")
 
     def push(self, samples: Array) -> Array:
+        """What is ready after the next samples, float32 (n,)."""
         return samples if self._stream is None else self._stream.resample_chunk(samples)
 
     def rest(self) -> Array:
+        """What was held back; nothing may follow."""
         nothing = np.zeros(0, np.float32)
         return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)
 
@@ -202,6 +205,65 @@ def _reblocked(parts: Iterable[Array], size: int) -> Iterator[Array]:
             waiting, count = [joined[whole:]], count - whole
     if count:
         yield np.concatenate(waiting)
+
+
+class Blocks(Protocol):
+    """What :class:`Decoder` is to those who use it."""
+
+    @property
+    def description(self) -> Description:
+        """See :class:`Decoder`; so are the others."""
+        ...
+
+    @property
+    def warning(self) -> str | None:
+        """See there."""
+        ...
+
+    @property
+    def clipping_share(self) -> float:
+        """See there."""
+        ...
+
+    def __enter__(self) -> Blocks: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def __iter__(self) -> Iterator[Array]: ...
+
+
+def decoder_of(
+    source: Source,
+    *,
+    channel: int | None = None,
+    limits: Limits | None = None,
+    block_seconds: float = 1.0,
+) -> Blocks:
+    """The decoder of a source: its own if it has one, else a :class:`Decoder`.
+
+    Args:
+        source: path, bytes, open binary file, ``(samples, sampling_rate)`` or Signal, or what is decoded
+            elsewhere.
+        channel: see :class:`Decoder`; so are the others.
+        limits: see there.
+        block_seconds: see there.
+
+    Raises:
+        AudioError: see there.
+
+    >>> [len(block) for block in decoder_of((np.zeros(20000, np.float32), 16000))]
+    [16000, 4000]
+    """
+    if isinstance(source, DecodedElsewhere):
+        _check_channel(channel)
+        _block_size(block_seconds)
+        return source.decoder(channel=channel, limits=limits or Limits(), block_seconds=block_seconds)
+    return Decoder(source, channel=channel, limits=limits, block_seconds=block_seconds)
 
 
 def stream(
@@ -228,7 +290,7 @@ def stream(
     >>> [len(block) for block in stream((np.zeros(20000, np.float32), 16000))]
     [16000, 4000]
     """
-    with Decoder(source, channel=channel, limits=limits, block_seconds=block_seconds) as decoder:
+    with decoder_of(source, channel=channel, limits=limits, block_seconds=block_seconds) as decoder:
         yield from decoder
 
 
@@ -264,5 +326,5 @@ def describe(source: Source, *, limits: Limits | None = None) -> Description:
     >>> describe((np.zeros((2, 44100), np.int16), 44100)).channels
     2
     """
-    with Decoder(source, limits=limits) as decoder:
+    with decoder_of(source, limits=limits) as decoder:
         return decoder.description

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias, runtime_checkable
 
 from numpy.typing import ArrayLike
 
@@ -24,11 +24,33 @@ from emotrace.audio.sniff import needs_seeking
 from emotrace.errors import AudioError, LimitError, OptionError
 from emotrace.results import Signal
 
+if TYPE_CHECKING:
+    from emotrace.audio.decode import Blocks
+
 BinaryFile: TypeAlias = BinaryIO | io.RawIOBase | io.BufferedIOBase
 """An open file, pipe or anything else with a ``read(size)`` that gives bytes."""
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryFile | tuple[ArrayLike, int] | Signal
-"""A path, the bytes of a file, an open binary file, ``(samples, sampling_rate)``, or a Signal."""
+
+@runtime_checkable
+class DecodedElsewhere(Protocol):
+    """A source that brings its own decoder, such as one in another process.
+
+    Attributes:
+        name: for messages and results.
+    """
+
+    name: str
+
+    def decoder(self, *, channel: int | None, limits: Limits, block_seconds: float) -> Blocks:
+        """See :func:`emotrace.audio.decode.decoder_of`."""
+        ...
+
+
+Source: TypeAlias = (
+    str | os.PathLike[str] | bytes | BinaryFile | tuple[ArrayLike, int] | Signal | DecodedElsewhere
+)
+"""A path, the bytes of a file, an open binary file, ``(samples, sampling_rate)``, a Signal, or what is
+decoded elsewhere."""
 
 HEAD = 64 * 1024
 """Bytes from the start of an input that are looked at to tell what it is."""
@@ -74,6 +96,8 @@ def name_of(source: object) -> str:
         return os.fsdecode(source)
     if isinstance(source, bytes | bytearray | memoryview):
         return "<bytes>"
+    if isinstance(source, DecodedElsewhere):
+        return source.name
     if hasattr(source, "read"):
         name = getattr(source, "name", None)
         if name == 0 and not isinstance(name, bool):
@@ -88,7 +112,7 @@ def quoted(name: str) -> str:
     >>> print(quoted("two\nlines.wav"), quoted("<stdin>"), quoted("声音.mp3"))
     'two\nlines.wav' <stdin> '声音.mp3'
     """
-    if name in {"<bytes>", "<stdin>", "<array>", "<file object>"}:
+    if name in {"<bytes>", "<stdin>", "<array>", "<file object>", "<stream>"}:
         return name
     return repr(name if len(name) <= 200 else f"{name[:120]}...{name[-60:]}")
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
+from functools import partial
+from itertools import chain, islice
 from typing import Protocol
 
 from emotrace.batch.jobs import Job, Outcome
-from emotrace.batch.work import OnBug, Unit, outcomes_of, units_of
+from emotrace.batch.processes import ProcessWorker
+from emotrace.batch.team import ThreadWorker, Worker, outcomes_from
+from emotrace.batch.work import OnBug, units_of
+from emotrace.batch.worker import Orders
 from emotrace.errors import OptionError
 from emotrace.pipeline import PipelineOptions
 from emotrace.recognition import Recognizer
-from emotrace.recognition.parallel import Gathering, GivenUp
+from emotrace.recognition.parallel import Gathering
 from emotrace.results import Failure, ModelInfo
-
-AHEAD = 4
-"""Outcomes for each worker that wait to be taken; more are not made."""
 
 CUDA_WORKERS = 16
 """Recordings that are decoded at the same time for a GPU."""
+
+FEW = 200
+"""So many recordings are done before processes would have started."""
 
 
 class Engine(Protocol):
@@ -37,7 +40,8 @@ class Engine(Protocol):
         """Do the work; when the iterator is closed, what has begun ends early and nothing more begins.
 
         Args:
-            jobs: none with a failure, none twice.
+            jobs: none with a failure, none twice; taken as they are needed, about in this order. Neighbouring
+                segments of one recording are cut from one pass over it.
         """
 
 
@@ -51,13 +55,15 @@ def bug(file: str, error: Exception) -> Failure:
 
 
 class LocalEngine:
-    """Threads of this machine: they decode, check and recognise recordings side by side.
+    """Threads or processes of this machine: they decode, check and recognise recordings side by side.
 
     Args:
         recognizer: the model; its inferences run outside of Python's lock.
         options: what is asked of each recording; None is ``PipelineOptions()``.
-        workers: threads.
+        workers: recordings at the same time.
         on_bug: what becomes of an error that nobody foresaw.
+        load: makes the same recognizer in another process, can be pickled: more than :data:`FEW` recordings
+            are then done by processes; without it all are done by threads.
 
     Raises:
         OptionError: there is no worker.
@@ -75,6 +81,7 @@ class LocalEngine:
         *,
         workers: int = 1,
         on_bug: OnBug = bug,
+        load: Callable[[], Recognizer] | None = None,
     ) -> None:
         if workers < 1:
             raise OptionError(f"workers is {workers}; expected 1 or more")
@@ -82,6 +89,7 @@ class LocalEngine:
         self._options = options or PipelineOptions()
         self.workers = workers
         self._on_bug = on_bug
+        self._load = load
 
     @property
     def info(self) -> ModelInfo:
@@ -95,74 +103,15 @@ class LocalEngine:
 
     def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
         """See :meth:`Engine.run`."""
-        team = _Team(units_of(jobs), self._recognizer, self._options, self._on_bug, self.workers)
-        return team.outcomes()
-
-
-class _Team:
-    """The threads of one run."""
-
-    def __init__(
-        self,
-        units: list[Unit],
-        recognizer: Recognizer,
-        options: PipelineOptions,
-        on_bug: OnBug,
-        workers: int,
-    ) -> None:
-        self._units = iter(units)
-        self._recognizer, self._options, self._on_bug = recognizer, options, on_bug
-        self._taking = threading.Lock()
-        self._stop = threading.Event()
-        self._done: queue.Queue[Outcome | BaseException | None] = queue.Queue(AHEAD * workers)
-        count = min(workers, len(units))
-        self._threads = [threading.Thread(target=self._work, name=f"emotrace-{i}") for i in range(count)]
-
-    def outcomes(self) -> Generator[Outcome, None, None]:
-        working = len(self._threads)
-        try:
-            for thread in self._threads:
-                thread.start()
-            while working:
-                item = self._done.get()
-                if item is None:
-                    working -= 1
-                elif isinstance(item, BaseException):
-                    raise item
-                else:
-                    yield item
-        finally:
-            self._stop.set()
-            for thread in self._threads:
-                if thread.ident is not None:
-                    thread.join()
-
-    def _work(self) -> None:
-        try:
-            while (unit := self._take()) is not None:
-                for outcome in outcomes_of(unit, self._recognizer, self._options, self._on_bug, self._go_on):
-                    self._put(outcome)
-            self._put(None)
-        except GivenUp:
-            pass
-        except BaseException as error:
-            self._put(error)
-
-    def _take(self) -> Unit | None:
-        with self._taking:
-            return None if self._stop.is_set() else next(self._units, None)
-
-    def _go_on(self, _step: str, _done: float, _total: float) -> None:
-        if self._stop.is_set():
-            raise GivenUp
-
-    def _put(self, item: Outcome | BaseException | None) -> None:
-        while not self._stop.is_set():
-            try:
-                self._done.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
+        units = units_of(jobs)
+        first = list(islice(units, FEW + 1))
+        workers: list[Worker] = []
+        for _ in range(min(self.workers, len(first))):
+            if self._load is not None and len(first) > FEW:
+                workers.append(ProcessWorker(Orders(self._load, self._options, self._on_bug), self.info))
+            else:
+                workers.append(ThreadWorker(self._recognizer, self._options, self._on_bug))
+        yield from outcomes_from(workers, chain(first, units))
 
 
 def local_engine(
@@ -184,8 +133,9 @@ def local_engine(
         device: where it runs.
         runtime: what runs it.
         workers: recordings at the same time. 0 is the rule: on a processor one on each core, each with one
-            thread of the model; on CUDA 16, whose waveforms share batches.
-        on_bug: see :class:`LocalEngine`.
+            thread of the model; on CUDA 16, whose waveforms share batches. Workers are processes for a small
+            model, which would wait for Python's lock, and threads for a large one, which they share.
+        on_bug: see :class:`LocalEngine`; can be pickled.
 
     Raises:
         EmotraceError: see :class:`~emotrace.Recognizer`.
@@ -196,8 +146,12 @@ def local_engine(
     if workers < 0:
         raise OptionError(f"workers is {workers}; expected 0 (the rule) or more")
     threads = max(1, cores() // (workers or cores()))
-    recognizer = Recognizer(model, precision=precision, device=device, threads=threads, runtime=runtime)
+    load = partial(Recognizer, model, precision=precision, device=device, threads=threads, runtime=runtime)
+    recognizer = load()
     if recognizer.info.device == "cuda":
         recognizer = Recognizer(encoder=Gathering(recognizer.encoder))
         return LocalEngine(recognizer, options, workers=workers or CUDA_WORKERS, on_bug=on_bug)
-    return LocalEngine(recognizer, options, workers=workers or cores(), on_bug=on_bug)
+    small = recognizer.card.network is None
+    return LocalEngine(
+        recognizer, options, workers=workers or cores(), on_bug=on_bug, load=load if small else None
+    )

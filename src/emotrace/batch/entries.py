@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from emotrace.results import Array, Failure, SignalMeasures
 
 Entry: TypeAlias = dict[str, Any]
 """``key``, ``file``, ``start``, ``end``, ``state``, ``seconds``, ``record`` (see
-:mod:`emotrace.outputs.records`) and ``embedding`` (base64 of float32, little-endian) or None."""
+:mod:`emotrace.outputs.records`) and ``embedding`` (base64 of float32, little-endian) or None; when written
+out also ``extra``, see :class:`~emotrace.batch.jobs.Job`."""
 
 QUALITY: tuple[str, ...] = tuple(quality_record(SignalMeasures(0, 0, 0, 0, 0, 0), None))
 
@@ -26,6 +27,53 @@ COLUMNS: tuple[str, ...] = (
     *("model", "revision", "precision", "recognised_at", "processing_seconds", "error_code", "reason"),
 )
 """The columns of a row, in order; ``embedding`` comes behind them where there is one."""
+
+
+Kind: TypeAlias = Literal["boolean", "integer", "number", "text"]
+"""What the values of a column are."""
+
+_KINDS: dict[type, Kind] = {bool: "boolean", int: "integer", float: "number"}
+
+
+def add_kinds(kinds: dict[str, Kind], extra: Mapping[str, Any] | None) -> None:
+    """Learn from a row what the values of the other columns of a table are.
+
+    >>> kinds: dict[str, Kind] = {}
+    >>> for row in ({"speaker": 1, "sex": None}, {"speaker": 2.5}, {"sex": "f"}):
+    ...     add_kinds(kinds, row)
+    >>> kinds
+    {'speaker': 'number', 'sex': 'text'}
+    """
+    for name, value in (extra or {}).items():
+        if value is None:
+            continue
+        kind = _KINDS.get(type(value), "text")
+        if type(value) is int and not -(2**63) <= value < 2**63:
+            kind = "text"
+        there = kinds.get(name, kind)
+        numbers = {there, kind} == {"integer", "number"}
+        kinds[name] = kind if there == kind else "number" if numbers else "text"
+
+
+def extra_column(name: str) -> str:
+    """What the column of a table of inputs is called among the results.
+
+    >>> extra_column("speaker"), extra_column("emotion")
+    ('speaker', 'given_emotion')
+    """
+    return f"given_{name}" if name in COLUMNS or name == "embedding" else name
+
+
+def extra_cells(entry: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """The cells of an entry that came from a table of inputs; None where there is none."""
+    extra = entry.get("extra") or {}
+    return {extra_column(name): _as_kind(extra.get(name), kind) for name, kind in kinds.items()}
+
+
+def _as_kind(value: Any, kind: Kind) -> Any:
+    if value is None:
+        return None
+    return str(value) if kind == "text" else float(value) if kind == "number" else value
 
 
 def entry_of(key: bytes, outcome: Outcome, *, embedding: bool = True) -> Entry:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from emotrace.batch import remote
 from emotrace.results import Failure, Recognition
 
 
@@ -20,6 +22,8 @@ class Job:
         start: where the segment begins in it, in seconds; 0 for its start.
         end: where the segment ends; None is the end of the recording.
         failure: why there is nothing to be read, if that is known already.
+        state: size and mark of the content, if a listing told; see :class:`Outcome`.
+        extra: the other columns of its row in a table, which go into the outputs.
 
     >>> Job("talk.wav").whole, Job("talk.wav", 1.0, 2.5).label
     (True, "'talk.wav' from 1 to 2.5 s")
@@ -29,6 +33,8 @@ class Job:
     start: float = 0.0
     end: float | None = None
     failure: Failure | None = None
+    state: tuple[int, int] | None = field(default=None, compare=False)
+    extra: Mapping[str, Any] | None = field(default=None, compare=False)
 
     @property
     def whole(self) -> bool:
@@ -48,9 +54,17 @@ class Job:
         parts: list[object] = [self.start, self.end]
         if self.failure is not None:
             parts.append(self.failure.reason)
-        place = os.path.abspath(self.file) if self.file else ""  # noqa: PTH100
-        text = os.fsencode(place) + b"\0" + repr(parts).encode("utf-8", "surrogatepass")
+        local = self.file and not remote.is_url(self.file)
+        place = os.path.abspath(self.file) if local else self.file  # noqa: PTH100
+        text = _encoded(place) + b"\0" + repr(parts).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def _encoded(place: str) -> bytes:
+    try:
+        return os.fsencode(place)
+    except UnicodeEncodeError:  # a table can name what no file can be called
+        return place.encode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +75,8 @@ class Outcome:
         job: the input.
         result: exactly one of a result and a failure.
         seconds: how long it took.
-        state: size and time of change of the file when it was read; None if it was not there.
+        state: size and time of change of the file, or size and mark of the content of the object, when it
+            was read; None if it was not there.
     """
 
     job: Job
@@ -103,18 +118,13 @@ def _seconds(value: object, name: str) -> float | None:
     return number + 0.0
 
 
-def distinct(jobs: Iterable[Job]) -> Iterator[tuple[bytes, Job]]:
-    """The jobs with their keys, each once: an input that is given again is the same input."""
-    seen: set[bytes] = set()
-    for job in jobs:
-        key = job.key
-        if key not in seen:
-            seen.add(key)
-            yield key, job
-
-
 def file_state(file: str) -> tuple[int, int] | None:
-    """Size in bytes and time of change in nanoseconds of a file; None if it cannot be seen."""
+    """Size in bytes and time of change in nanoseconds of a file; None if it cannot be seen.
+
+    Of an object in a store, the second is a number that changes with its content.
+    """
+    if remote.is_remote(file):
+        return remote.state(file)
     try:
         status = os.stat(file)  # noqa: PTH116
     except (OSError, ValueError):

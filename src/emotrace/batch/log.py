@@ -3,7 +3,8 @@
 - ``run.json`` says which model and options the results are of; written once, by rename.
 - ``log.jsonl`` has one line for each finished input, appended in one write as soon as it is finished; it is
   forced to disk every second. It is the only truth: the tables are written from it, whole, at the end.
-- ``lock`` is held while a batch runs; ``new`` holds tables that are not whole yet.
+- ``lock`` is held while a batch runs; ``new`` holds tables that are not whole yet, ``index.sqlite`` where
+  everything is (see :mod:`.index`).
 
 A kill leaves at worst half of the last line, which the next run cuts off; a power failure costs at most the
 last second. A line that cannot be read counts as not written: its input is done again. Of several lines with
@@ -17,12 +18,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from emotrace.batch.entries import Entry, failed
+from emotrace.batch.index import Index, Logged
 from emotrace.errors import InputError, OutputError
 from emotrace.outputs.writing import output_error, output_errors
 
@@ -31,25 +32,11 @@ RUN_FILE = "run.json"
 LOG_FILE = "log.jsonl"
 LOCK_FILE = "lock"
 STAGE_FOLDER = "new"
+INDEX_FILE = "index.sqlite"
 VERSION = 1
 
 SYNC_SECONDS = 1.0
 """What is finished is on disk after so many seconds, even if the power fails."""
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """Where an entry is.
-
-    Attributes:
-        offset: of its line in the log, in bytes.
-        failed: it is that of a failure.
-        state: see :class:`~emotrace.batch.jobs.Outcome`.
-    """
-
-    offset: int
-    failed: bool
-    state: tuple[int, int] | None
 
 
 class Log:
@@ -71,7 +58,6 @@ class Log:
     def __init__(self, out: Path, identity: Mapping[str, Any]) -> None:
         self._folder = out / FOLDER
         self._path = self._folder / LOG_FILE
-        self.entries: dict[bytes, Logged] = {}
         self.damaged = 0
         self._synced = time.monotonic()
         with output_errors(out):
@@ -79,10 +65,13 @@ class Log:
         self._lock = _locked(self._folder / LOCK_FILE, out)
         self._file = -1
         self._reader: IO[bytes] | None = None
+        self._closing = ExitStack()
         try:
             if os.path.lexists(self._path) and not self._path.is_file():
                 raise InputError(f"{str(self._path)!r} is no regular file; move it away")
             self._identify(out, identity)
+            self.entries = Index(self._folder / INDEX_FILE)
+            self._closing.callback(self.entries.close)
             with output_errors(self._path):
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
                 self._end = self._load()
@@ -105,6 +94,7 @@ class Log:
                 os.fsync(self._file)
             os.close(self._file)
             self._file = -1
+        self._closing.close()
         self._lock.close()
 
     def append(self, key: bytes, entry: Entry) -> None:
@@ -123,7 +113,7 @@ class Log:
             with suppress(OSError):
                 os.ftruncate(self._file, self._end)
             raise output_error(self._path, error) from error
-        self.entries[key] = Logged(self._end, failed(entry), _state(entry))
+        self.entries.put(key, Logged(self._end, failed(entry), _state(entry)))
         self._end += len(line)
 
     def read(self, key: bytes) -> Entry:
@@ -177,9 +167,11 @@ class Log:
         try:
             entry = json.loads(line)
             key = bytes.fromhex(entry["key"])
-            self.entries[key] = Logged(offset, failed(entry), _state(entry))
+            logged = Logged(offset, failed(entry), _state(entry))
         except (ValueError, LookupError, TypeError, RecursionError):
             self.damaged += 1
+            return
+        self.entries.put(key, logged)
 
 
 def _state(entry: Mapping[str, Any]) -> tuple[int, int] | None:

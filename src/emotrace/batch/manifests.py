@@ -2,8 +2,8 @@
 
 A text list has one path on each line, or paths between null bytes (``find -print0``). A table has a column
 ``file`` (or ``path``, ``source``, ``audio``, ``filename``, ``audio_filepath``, 文件), and where only a part
-is meant ``start`` and ``end`` in seconds; other columns do not matter. Relative paths start from the folder
-of the list. A row that is wrong is one failed input; the others are done.
+is meant ``start`` and ``end`` in seconds; other columns go into the outputs. Relative paths start from the
+folder of the list. A row that is wrong is one failed input; the others are done.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from __future__ import annotations
 import csv
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from emotrace.batch import remote
 from emotrace.batch.jobs import Job, segment_times
-from emotrace.batch.listing import meant_by
-from emotrace.errors import InputError, MissingExtraError
+from emotrace.batch.listing import SUFFIXES, meant_by
+from emotrace.errors import InputError, MissingExtraError, NoAudioError, ObjectStoreError
+from emotrace.outputs.writing import output_errors
 from emotrace.results import Failure
 
 FILE = ("file", "path", "source", "audio", "filename", "audio_filepath", "文件")
@@ -26,28 +29,85 @@ FILE = ("file", "path", "source", "audio", "filename", "audio_filepath", "文件
 LISTS = frozenset({".txt", ".lst", ".list"})
 TABLES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 
+LARGEST_LIST = 1 << 30
+"""Bytes of the largest list or table that is fetched from an object store."""
+
 
 def jobs_of(inputs: Sequence[str], leave_out: str | None = None, stdin: bytes | None = None) -> Iterator[Job]:
     """The jobs that the arguments of a batch mean, in order.
 
     Args:
-        inputs: recordings, folders, patterns, lists or tables (by their endings); ``-`` is ``stdin``.
+        inputs: recordings, folders, patterns, lists or tables (by their endings), all of them also in object
+            stores (see :mod:`.remote`); ``-`` is ``stdin``.
         leave_out: a folder that is not entered.
         stdin: a text list.
 
     Raises:
         InputError: a list or table cannot be read at all.
-        MissingExtraError: a Parquet table came without the extra ``analysis``.
+        MissingExtraError: a Parquet table came without the extra ``analysis``, an object without ``cloud``.
     """
     for given in inputs:
         suffix = Path(given).suffix.lower()
         if given == "-":
             yield from _listed(stdin or b"", "")
+        elif remote.is_url(given) and not os.path.lexists(given):
+            yield from _remote(given, suffix)
         elif suffix in LISTS | TABLES and os.path.isfile(given):  # noqa: PTH113
             yield from (_text_list if suffix in LISTS else _table)(given, suffix)
         else:
             for item in meant_by(given, leave_out):
                 yield Job(item) if isinstance(item, str) else Job(item.source, failure=item)
+
+
+def _remote(url: str, suffix: str) -> Iterator[Job]:
+    """What a URL means: objects, or a list or table in a store."""
+    found = False
+    try:
+        remote.check_url(url)
+        if suffix in LISTS | TABLES:
+            yield from _remote_list(url, suffix)
+            return
+        for name, state in remote.objects(url, lambda name: Path(name).suffix.lower() in SUFFIXES):
+            found = True
+            yield Job(name, state=state)
+        if not found:
+            raise NoAudioError(f"{url!r} holds no audio file; expected at least one")
+    except (InputError, ObjectStoreError) as error:
+        shown = remote.without_secrets(url)
+        yield Job(shown, failure=Failure(shown, error.code, str(error)))
+
+
+def _remote_list(url: str, suffix: str) -> Iterator[Job]:
+    data = remote.small(url, LARGEST_LIST)
+    folder = url.rpartition("/")[0]
+    if suffix in LISTS:
+        yield from _listed(data, folder)
+        return
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place) / f"list{suffix}"
+        with output_errors(place):
+            copy.write_bytes(data)
+        yield from _table(str(copy), suffix, folder, url)
+
+
+def _placed(folder: str, name: str) -> str:
+    """A name in a list, as a path or URL of its own."""
+    if remote.is_url(name):
+        return name
+    return f"{folder}/{name}" if remote.is_remote(folder) else os.path.join(folder, name)  # noqa: PTH118
+
+
+def _named(folder: str, name: str, start: float = 0.0, end: float | None = None, **more: Any) -> Job:
+    """The job of a name in a list."""
+    place = _placed(folder, name)
+    if not remote.is_url(place):
+        return Job(place, start, end, **more)
+    try:
+        remote.check_url(place)
+    except InputError as error:
+        shown = remote.without_secrets(place)
+        return Job(shown, start, end, Failure(shown, error.code, str(error)), **more)
+    return Job(place, start, end, **more)
 
 
 def _text_list(path: str, _suffix: str) -> Iterator[Job]:
@@ -62,37 +122,50 @@ def _listed(data: bytes, folder: str) -> Iterator[Job]:
     for line in lines:
         name = os.fsdecode(line if b"\0" in data else line.rstrip(b"\r"))
         if name.strip():
-            yield Job(os.path.join(folder, name))  # noqa: PTH118
+            yield _named(folder, name)
 
 
-def _table(path: str, suffix: str) -> Iterator[Job]:
-    folder = os.path.dirname(path)  # noqa: PTH120
+def _table(path: str, suffix: str, folder: str | None = None, shown: str | None = None) -> Iterator[Job]:
+    folder = os.path.dirname(path) if folder is None else folder  # noqa: PTH120
     rows = {".parquet": _parquet, ".jsonl": _json_lines, ".ndjson": _json_lines}.get(suffix, _csv)
     for line, row in rows(path):
-        yield _job(row, folder, f"{path!r}, line {line}")
+        yield _job(row, folder, f"{shown or path!r}, line {line}")
 
 
 def _job(row: Mapping[str, Any] | str, folder: str, place: str) -> Job:
     """The job of a row; a text instead says what is wrong with it."""
-    name = ""
+    name, extra = "", None
     try:
         if isinstance(row, str):
             raise ValueError(row)
-        name = next((str(row[column]) for column in FILE if row.get(column) not in (None, "")), "")
+        cells = {str(column).strip().lower(): column for column in row}
+        used = next((cells[word] for word in FILE if row.get(cells.get(word, "")) not in (None, "")), None)
+        extra = _extra(row, {used, cells.get("start"), cells.get("end")})
+        name = "" if used is None else str(row[used])
         if not name or "\0" in name:
             raise ValueError("there is no file in this row")
-        start, end = segment_times(row.get("start"), row.get("end"))
+        start, end = segment_times(row.get(cells.get("start", "")), row.get(cells.get("end", "")))
     except ValueError as error:
-        source = os.path.join(folder, name) if name else place  # noqa: PTH118
-        return Job(source, failure=Failure(source, "input", f"{place}: {error}"))
-    return Job(os.path.join(folder, name), start, end)  # noqa: PTH118
+        source = remote.without_secrets(_placed(folder, name)) if name else place
+        return Job(source, failure=Failure(source, "input", f"{place}: {error}"), extra=extra)
+    return _named(folder, name, start, end, extra=extra)
+
+
+def _extra(row: Mapping[str, Any], used: set[str | None]) -> Mapping[str, Any] | None:
+    """The other columns of a row, as far as they are numbers, words and times."""
+    found = {
+        str(column).strip(): value if isinstance(value, str | int | float) or value is None else str(value)
+        for column, value in row.items()
+        if column not in used and str(column).strip() and not isinstance(value, list | dict | bytes)
+    }
+    return found or None
 
 
 def _csv(path: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
     with _explained(path), _opened(path) as file:
         head = file.readline()
         delimiter = max(",;\t", key=head.count)
-        columns = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter), [])]
+        columns = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
         _check_columns(columns, path)
         reader = csv.reader(file, delimiter=delimiter)
         while True:
@@ -131,13 +204,13 @@ def _parquet(path: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
     try:
         with parquet.ParquetFile(path) as table:
             names = list(table.schema_arrow.names)
-            _check_columns([name.lower() for name in names], path)
-            wanted = [name for name in names if name.lower() in (*FILE, "start", "end")]
+            _check_columns(names, path)
+            wanted = [field.name for field in table.schema_arrow if not pa.types.is_nested(field.type)]
             number = 0
             for part in table.iter_batches(columns=wanted):
                 for row in part.to_pylist():
                     number += 1
-                    yield number, {name.lower(): value for name, value in row.items()}
+                    yield number, row
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path!r} cannot be read: {reason}; expected a Parquet table") from error
@@ -145,7 +218,7 @@ def _parquet(path: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
 
 def _check_columns(columns: Iterable[str], path: str) -> None:
     there = list(columns)
-    if not set(there) & set(FILE):
+    if not {column.strip().lower() for column in there} & set(FILE):
         found = ", ".join(column for column in there if column)[:200] or "none"
         raise InputError(
             f"{path!r} has no column 'file' (found: {found}); expected file, and perhaps start and end"

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from emotrace.batch.entries import COLUMNS, QUALITY, Entry, embedding_of, row_of
+from emotrace.batch.entries import (
+    COLUMNS,
+    QUALITY,
+    Entry,
+    Kind,
+    embedding_of,
+    extra_cells,
+    extra_column,
+    row_of,
+)
 from emotrace.batch.staging import Stage
 from emotrace.errors import OutputError
 from emotrace.labels import LABELS
@@ -25,6 +35,7 @@ class ParquetSink:
 
     Args:
         stage: where it is written.
+        extra: the other columns of tables of inputs.
 
     Raises:
         OutputError: it cannot be written to.
@@ -32,8 +43,8 @@ class ParquetSink:
 
     name = PARQUET_FOLDER
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, stage: Stage, extra: Mapping[str, Kind]) -> None:
+        self._stage, self._extra = stage, extra
         self._place = stage.out / PARQUET_FOLDER
         self._rows: list[dict[str, Any]] = []
         self._written = 0
@@ -43,7 +54,8 @@ class ParquetSink:
 
     def write(self, entry: Entry) -> None:
         """See :meth:`~emotrace.batch.sinks.Sink.write`."""
-        row = {name: _text(value) for name, value in row_of(entry).items()}
+        row = row_of(entry) | extra_cells(entry, self._extra)
+        row = {_text(name): _text(value) for name, value in row.items()}
         row["embedding"] = embedding_of(entry)
         self._rows.append(row)
         if len(self._rows) >= GROUP_ROWS:
@@ -65,7 +77,7 @@ class ParquetSink:
         import pyarrow as pa
         from pyarrow import parquet
 
-        table = pa.Table.from_pylist(self._rows, schema=_schema())
+        table = pa.Table.from_pylist(self._rows, schema=_schema(self._extra))
         self._rows = []
         try:
             if self._written % PART_ROWS == 0:
@@ -91,7 +103,7 @@ def _text(value: Any) -> Any:
     return [_text(each) for each in value] if isinstance(value, list) else value
 
 
-def _schema() -> Any:
+def _schema(extra: Mapping[str, Kind]) -> Any:
     import pyarrow as pa
 
     text, number, words = pa.string(), pa.float64(), pa.list_(pa.string())
@@ -101,4 +113,6 @@ def _schema() -> Any:
     kinds |= dict.fromkeys(("duration_seconds", "speech_seconds", "processing_seconds"), number)
     kinds |= {f"quality_{name}": number for name in QUALITY if name != "content"}
     kinds |= {"reasons": words, "warnings": words, "segments": pa.list_(segment)}
-    return pa.schema([*kinds.items(), ("embedding", pa.list_(pa.float32()))])
+    of_kind = {"boolean": pa.bool_(), "integer": pa.int64(), "number": number, "text": text}
+    more = [(_text(extra_column(name)), of_kind[kind]) for name, kind in extra.items()]
+    return pa.schema([*kinds.items(), *more, ("embedding", pa.list_(pa.float32()))])

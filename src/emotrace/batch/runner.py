@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from emotrace.batch.agenda import Agenda, weight_of
 from emotrace.batch.engine import Engine
 from emotrace.batch.entries import Entry, entry_of
-from emotrace.batch.jobs import Job, Outcome, distinct, file_state
+from emotrace.batch.jobs import Job, Outcome
 from emotrace.batch.log import FOLDER, RUN_FILE, STAGE_FOLDER, Log
 from emotrace.batch.options import (
     ENOUGH,
@@ -26,9 +28,8 @@ from emotrace.batch.sinks import CSV_FILE, JSON_LINES_FILE, open_sinks
 from emotrace.batch.staging import Stage
 from emotrace.batch.summary import SUMMARY_FILE, Tally, write_summary
 from emotrace.errors import InputError
+from emotrace.outputs.formats import ANNOTATIONS
 from emotrace.results import Failure
-
-_BYTES_PER_SECOND = 32_000  # of 16 kHz and 16 bits: makes segments and files comparable
 
 
 def run_batch(
@@ -60,23 +61,25 @@ def run_batch(
     """
     options = options or BatchOptions()
     folder = Path(out)
-    given = list(jobs)
-    todo = list(distinct(given))
-    if not todo:
+    jobs = iter(jobs)
+    first = next(jobs, None)
+    if first is None:
         raise InputError("there is nothing to do: no recording was named; expected at least one")
     _check_place(folder)
-    with Log(folder, _identity(engine, options)) as log:
-        run = _Run(log, todo, engine, options, on_progress, on_failure)
+    with Log(folder, identity_of(engine, options)) as log:
+        agenda = Agenda(log.entries, chain([first], jobs), retry_failed=options.retry_failed)
+        run = _Run(log, agenda, engine, options, on_progress, on_failure)
         stopped = run.work()
-        tally, outputs = (Tally(), ()) if stopped else _write(folder, log, todo, options.formats, run.figures)
-        left_out = len(log.entries.keys() - {key for key, _ in todo})
+        tally, outputs = (
+            (Tally(), ()) if stopped else _write(folder, log, agenda, options.formats, run.figures)
+        )
         return BatchReport(
             record={**tally.record(), **run.figures()},
             failures=tally.failures,
             outputs=outputs,
             stopped=stopped,
-            twice=len(given) - len(todo),
-            left_out=left_out,
+            twice=agenda.counts.twice,
+            left_out=agenda.left_out(),
             damaged=log.damaged,
         )
 
@@ -87,59 +90,43 @@ class _Run:
     def __init__(
         self,
         log: Log,
-        todo: Sequence[tuple[bytes, Job]],
+        agenda: Agenda,
         engine: Engine,
         options: BatchOptions,
         on_progress: OnProgress | None,
         on_failure: Callable[[Failure], None] | None,
     ) -> None:
-        self._log, self._engine, self._options = log, engine, options
+        self._log, self._agenda, self._engine, self._options = log, agenda, engine, options
         self._on_progress, self._on_failure = on_progress, on_failure
         self._begin = time.monotonic()
         self._held: list[tuple[bytes, Outcome]] = []
-        self._total = len(todo)
-        self._pending: dict[Job, bytes] = {}
-        self._left = 0.0
-        earlier = [0, 0]
-        for key, job, size in self._unfinished(todo, earlier):
-            self._pending[job] = key
-            self._left += _weight(job, size)
-        self._earlier, self._failed = earlier
+        counts = agenda.counts
+        self._total, self._left = counts.total, counts.weight
+        self._earlier, self._failed = counts.earlier, counts.earlier_failed
         self._done = self._earlier
         self._worked = 0.0
         self._audio = 0.0
 
-    def _unfinished(
-        self, todo: Sequence[tuple[bytes, Job]], earlier: list[int]
-    ) -> Iterator[tuple[bytes, Job, int]]:
-        for key, job in todo:
-            state = None if job.failure else file_state(job.file)
-            logged = self._log.entries.get(key)
-            changed = logged is not None and state is not None and state != logged.state
-            if logged is None or changed or (logged.failed and self._options.retry_failed):
-                yield key, job, state[0] if state else 0
-            else:
-                earlier[0] += 1
-                earlier[1] += logged.failed
-
     def work(self) -> str | None:
         """Do what is left; why it stopped before the end, if it did."""
         self._tell()
-        for job, key in self._pending.items():
-            if job.failure is not None:
-                self._keep(key, Outcome(job, job.failure, 0.0, None))
-        jobs = [job for job in self._pending if job.failure is None]
-        with closing(self._engine.run(jobs)) as outcomes:
+        for job in self._agenda.known():
+            if job.failure is not None and self._agenda.take(job.key):
+                self._keep(job.key, Outcome(job, job.failure, 0.0, None))
+        with closing(self._engine.run(self._agenda.to_do())) as outcomes:
             for outcome in outcomes:
                 if (stopped := self._take(outcome)) is not None:
                     return stopped
         for held in self._held:
             self._keep(*held)
-        return None
+        missing = self._agenda.missing()
+        return f"{missing} inputs were given up and count as not done" if missing else None
 
     def _take(self, outcome: Outcome) -> str | None:
         """Keep an outcome; failures in a row that may stop the batch only once the row has ended."""
-        key, result = self._pending[outcome.job], outcome.result
+        key, result = outcome.job.key, outcome.result
+        if not self._agenda.take(key):  # an engine may do work again whose worker was lost
+            return None
         if not isinstance(result, Failure) or not self._counts(result):
             if not isinstance(result, Failure):
                 for held in self._held:
@@ -165,7 +152,7 @@ class _Run:
     def _keep(self, key: bytes, outcome: Outcome) -> None:
         self._log.append(key, entry_of(key, outcome, embedding=self._options.embedding))
         self._done += 1
-        weight = _weight(outcome.job, outcome.state[0] if outcome.state else 0)
+        weight = weight_of(outcome.job, outcome.state)
         self._left -= weight
         self._worked += weight
         if isinstance(outcome.result, Failure):
@@ -196,11 +183,8 @@ class _Run:
         }
 
 
-def _weight(job: Job, size: int) -> float:
-    return 1.0 + (size if job.end is None else (job.end - job.start) * _BYTES_PER_SECOND)
-
-
-def _identity(engine: Engine, options: BatchOptions) -> dict[str, Any]:
+def identity_of(engine: Engine, options: BatchOptions) -> dict[str, Any]:
+    """What may not change from run to run in one output folder."""
     info = engine.info
     return {
         "model": {"name": info.name, "revision": info.revision, "precision": info.precision},
@@ -222,7 +206,7 @@ def _check_place(out: Path) -> None:
     """Refuse to write over what no batch wrote."""
     if (out / FOLDER / RUN_FILE).exists():
         return
-    for name in (CSV_FILE, JSON_LINES_FILE, PARQUET_FOLDER, SUMMARY_FILE):
+    for name in (CSV_FILE, JSON_LINES_FILE, PARQUET_FOLDER, SUMMARY_FILE, *ANNOTATIONS):
         if os.path.lexists(out / name):
             raise InputError(
                 f"{str(out)!r} holds a {name!r} that no batch wrote; move it away, or choose another folder"
@@ -232,15 +216,15 @@ def _check_place(out: Path) -> None:
 def _write(
     out: Path,
     log: Log,
-    todo: Sequence[tuple[bytes, Job]],
+    agenda: Agenda,
     formats: tuple[str, ...],
     figures: Callable[[], dict[str, Any]],
 ) -> tuple[Tally, tuple[str, ...]]:
     """The tables, from the log."""
     tally = Tally()
     with Stage(out, out / FOLDER / STAGE_FOLDER) as stage, ExitStack() as stack:
-        sinks = open_sinks(stage, formats, stack)
-        for entry in _entries(log, todo):
+        sinks = open_sinks(stage, formats, stack, agenda.extra)
+        for entry in _entries(log, agenda):
             tally.add(entry)
             for sink in sinks:
                 sink.write(entry)
@@ -250,9 +234,10 @@ def _write(
     return tally, (*(sink.name for sink in sinks), SUMMARY_FILE)
 
 
-def _entries(log: Log, todo: Sequence[tuple[bytes, Job]]) -> Iterator[Entry]:
-    for key, job in todo:
+def _entries(log: Log, agenda: Agenda) -> Iterator[Entry]:
+    for key, job in agenda.given():
         entry = log.read(key)
+        entry["extra"] = job.extra
         entry["file"] = job.file  # an earlier run may have been given the same path in other words
         if job.failure is None:
             entry["record"]["source"] = job.file

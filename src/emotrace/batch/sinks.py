@@ -7,13 +7,16 @@ an earlier one stays whole until then.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any, Protocol
 
-from emotrace.batch.entries import COLUMNS, Entry, row_of
+from emotrace.batch.entries import COLUMNS, Entry, Kind, extra_cells, extra_column, row_of
 from emotrace.batch.staging import Stage
 from emotrace.errors import MissingExtraError, OptionError
+from emotrace.outputs import formats as outputs
+from emotrace.outputs.formats import ANNOTATIONS
 from emotrace.outputs.records import dumps
 from emotrace.outputs.table import safe
 from emotrace.outputs.writing import output_errors
@@ -23,7 +26,7 @@ JSON_LINES_FILE = "results.jsonl"
 
 CSV_COLUMNS = tuple(name for name in COLUMNS if name != "segments")
 
-FORMATS = ("parquet", "csv", "jsonl", "classic")
+FORMATS = ("parquet", "csv", "jsonl", "classic", *ANNOTATIONS)
 """The forms, by name."""
 
 
@@ -75,35 +78,48 @@ class _TextSink:
 class CsvSink(_TextSink):
     """``results.csv``: a row per input; lists as words or sentences, what does not apply is empty."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, extra: Mapping[str, Kind]) -> None:
         super().__init__(stage, CSV_FILE)
-        self._plain = csv.DictWriter(self._file, CSV_COLUMNS, lineterminator="\n", extrasaction="ignore")
+        self._extra = extra
+        columns = (*CSV_COLUMNS, *map(extra_column, extra))
+        self._plain = csv.DictWriter(self._file, columns, lineterminator="\n", extrasaction="ignore")
         self._quoted = csv.DictWriter(
-            self._file, CSV_COLUMNS, lineterminator="\n", extrasaction="ignore", quoting=csv.QUOTE_ALL
+            self._file, columns, lineterminator="\n", extrasaction="ignore", quoting=csv.QUOTE_ALL
         )
         with output_errors(self._place):
             self._plain.writeheader()
 
     def write(self, entry: Entry) -> None:
         """See :meth:`Sink.write`."""
-        cells = {name: _cell(name, value) for name, value in row_of(entry).items()}
+        row = row_of(entry) | extra_cells(entry, self._extra)
+        cells = {name: _cell(name, value) for name, value in row.items()}
         returns = any("\r" in cell for cell in cells.values())  # which are not quoted by themselves
         with output_errors(self._place):
             (self._quoted if returns else self._plain).writerow(cells)
 
 
 class JsonLinesSink(_TextSink):
-    """``results.jsonl``: what ``emotrace analyze --json`` gives, with ``file``, ``start`` and ``end``."""
+    """``results.jsonl``: what ``emotrace analyze --json`` gives, with ``file``, ``start`` and ``end``.
+
+    The other columns of a table of inputs are in ``given``.
+    """
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage, JSON_LINES_FILE)
 
     def write(self, entry: Entry) -> None:
         """See :meth:`Sink.write`."""
-        record = {name: entry[name] for name in ("file", "start", "end")}
-        record["processing_seconds"] = entry["seconds"]
         with output_errors(self._place):
-            self._file.write(dumps({**entry["record"], **record}) + "\n")
+            self._file.write(line_of(entry))
+
+
+def line_of(entry: Entry) -> str:
+    """The line of an entry in ``results.jsonl``."""
+    record = {name: entry[name] for name in ("file", "start", "end")}
+    record["processing_seconds"] = entry["seconds"]
+    if entry.get("extra"):
+        record["given"] = entry["extra"]
+    return dumps({**entry["record"], **record}) + "\n"
 
 
 def _cell(name: str, value: Any) -> str:
@@ -114,25 +130,31 @@ def _cell(name: str, value: Any) -> str:
     return safe(value) if isinstance(value, str) else str(value)
 
 
-def open_sinks(stage: Stage, formats: tuple[str, ...], stack: ExitStack) -> list[Sink]:
+def open_sinks(
+    stage: Stage, formats: tuple[str, ...], stack: ExitStack, extra: Mapping[str, Kind]
+) -> list[Sink]:
     """The sinks of some forms.
 
     Args:
         stage: where they write.
         formats: names out of :data:`FORMATS`.
         stack: closes them.
+        extra: the other columns of tables of inputs.
 
     Raises:
         OutputError: the folder cannot be written to.
     """
+    from emotrace.batch.annotations import AnnotationSink, AudformatSink
     from emotrace.batch.classic import ClassicSink
     from emotrace.batch.parquet import ParquetSink
 
     kinds: dict[str, Callable[[Stage], Sink]] = {
-        "parquet": ParquetSink,
-        "csv": CsvSink,
+        "parquet": partial(ParquetSink, extra=extra),
+        "csv": partial(CsvSink, extra=extra),
         "jsonl": JsonLinesSink,
         "classic": ClassicSink,
+        **{name: partial(AnnotationSink, form=outputs.FORMATS[name]) for name in ANNOTATIONS},
+        "audformat": AudformatSink,
     }
     sinks: list[Sink] = []
     for name in dict.fromkeys(formats):
@@ -146,11 +168,13 @@ def check_formats(formats: tuple[str, ...]) -> None:
 
     Raises:
         OptionError: there is no such form, or none is asked for.
-        MissingExtraError: Parquet is asked for without the extra ``analysis``.
+        MissingExtraError: Parquet is asked for without the extra ``analysis``, audformat without ``formats``.
     """
     for name in formats or ("",):
         if name not in FORMATS:
             raise OptionError(f"format is {name!r}; expected one of {', '.join(FORMATS)}")
+        if name in ANNOTATIONS:
+            outputs.FORMATS[name].check()
     if "parquet" in formats and not parquet_is_there():
         raise MissingExtraError(
             "the format parquet needs pyarrow: pip install 'emotrace[analysis]'; or ask for csv or jsonl"

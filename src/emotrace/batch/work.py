@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 
+from emotrace.audio import Source
+from emotrace.batch import remote
 from emotrace.batch.cutting import segments_of
 from emotrace.batch.jobs import Job, Outcome, file_state
 from emotrace.errors import EmotraceError
@@ -25,31 +28,24 @@ class Unit:
 
     Attributes:
         file: path of the recording.
-        jobs: one for the whole of it, or all its segments.
-        size: bytes of the file, 0 if that is not known.
+        jobs: one for the whole of it, or segments.
     """
 
     file: str
     jobs: tuple[Job, ...]
-    size: int
 
 
-def units_of(jobs: Iterable[Job]) -> list[Unit]:
-    """Jobs put together by recording, large ones first: they end together, and equal lengths are neighbours.
+def units_of(jobs: Iterable[Job]) -> Iterator[Unit]:
+    """Neighbouring segments of one recording put together; taken from ``jobs`` as they are asked for.
 
     >>> [(unit.file, len(unit.jobs)) for unit in units_of([Job("a"), Job("b", 0, 1), Job("b", 1, 2)])]
     [('a', 1), ('b', 2)]
     """
-    whole: list[tuple[Job, ...]] = []
-    segments: dict[str, list[Job]] = {}
-    for job in jobs:
-        if job.whole:
-            whole.append((job,))
+    for (file, whole), group in groupby(jobs, key=lambda job: (job.file, job.whole)):
+        if whole:
+            yield from (Unit(file, (job,)) for job in group)
         else:
-            segments.setdefault(job.file, []).append(job)
-    groups = whole + [tuple(group) for group in segments.values()]
-    units = [Unit(group[0].file, group, (file_state(group[0].file) or (0, 0))[0]) for group in groups]
-    return sorted(units, key=lambda unit: -unit.size)
+            yield Unit(file, tuple(group))
 
 
 def outcomes_of(
@@ -64,15 +60,35 @@ def outcomes_of(
         on_bug: see :data:`OnBug`.
         go_on: called now and then; what it raises ends the work.
     """
+    if not remote.is_remote(unit.file):
+        yield from _outcomes(unit, unit.file, file_state(unit.file), recognizer, options, on_bug, go_on)
+        return
+    try:
+        with remote.fetched(unit.file, options.reading.limits, go_on) as (copy, state):
+            yield from _outcomes(unit, copy, state, recognizer, options, on_bug, go_on)
+    except Exception as error:  # of fetching it, before any of the jobs was begun
+        for job in unit.jobs:
+            yield Outcome(job, _failure(job, error, on_bug), 0.0, None)
+
+
+def _outcomes(
+    unit: Unit,
+    source: Source,
+    state: tuple[int, int] | None,
+    recognizer: Recognizer,
+    options: PipelineOptions,
+    on_bug: OnBug,
+    go_on: Progress | None,
+) -> Iterator[Outcome]:
+    """The outcomes of a recording that is read from ``source``, and was in this state before it was read."""
     if unit.jobs[0].whole:
         for job in unit.jobs:
-            work = partial(analyse, recognizer, job.file, options, on_progress=go_on)
-            yield _timed(job, work, on_bug, file_state(job.file))
+            yield _timed(job, partial(analyse, recognizer, source, options, on_progress=go_on), on_bug, state)
         return
     reading = options.reading
-    left, state = set(unit.jobs), file_state(unit.file)
+    left = set(unit.jobs)
     try:
-        cut = segments_of(unit.file, unit.jobs, channel=reading.channel, limits=reading.limits)
+        cut = segments_of(source, unit.jobs, channel=reading.channel, limits=reading.limits)
         for job, part in cut:
             left.discard(job)
             yield _timed(job, partial(_segment, job, part, recognizer, options, go_on), on_bug, state)
@@ -103,7 +119,7 @@ def _timed(
         result = work()
     except Exception as error:
         result = _failure(job, error, on_bug)
-    if file_state(job.file) != state:
+    if not remote.is_remote(job.file) and file_state(job.file) != state:  # of an object a copy was read
         reason = f"{job.file!r} was changed while it was read; run the same again once it is complete"
         result = Failure(job.file, "audio", reason)
     return Outcome(job, result, time.perf_counter() - begin, state)

@@ -30,6 +30,7 @@ from emotrace.outputs import (
     save_picture,
     write_folder,
 )
+from emotrace.outputs.formats import find_format
 from emotrace.outputs.writing import check_file
 from emotrace.pipeline import analyse, analyse_many
 from emotrace.recognition import Recognizer
@@ -64,6 +65,7 @@ class Analysis:
         self.request = request
         self.options = request.options()
         self.reading = self.options.recognition
+        self.forms = [find_format(name) for name in request.formats]
         self.items = expand(request.inputs)
         twice = request.out is not None or request.plot is not None
         self.recordings = Recordings(twice, self.reading.limits.max_bytes)
@@ -112,6 +114,12 @@ class Analysis:
             check_file(self.request.plot)
         if self.request.out is not None:
             check_folder(self.request.out)
+        for form in self.forms:
+            form.check()
+        if self.forms and self.request.out is None and len(self.items) != 1:
+            raise OptionError(
+                f"--format writes one result to standard output; {len(self.items)} inputs came: add --out"
+            )
 
     def _table(self, stack: ExitStack) -> CsvTable | None:
         path = self.request.csv
@@ -216,6 +224,8 @@ class Analysis:
                     granularity=request.granularity,
                     when=when,
                     embedding=request.embedding,
+                    forms=self.forms,
+                    language=request.language.value,
                 )
             if request.plot is not None:
                 save_picture(self._blocks(name), result, request.plot, language=request.language.value)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from emotrace.cli.request import Request
+from emotrace.cli.request import Request, split_names
 from emotrace.cli.texts import Language, language_of
 
 EXAMPLES = """\b
@@ -17,6 +17,7 @@ Examples:
   emotrace analyze calls/ --csv calls.csv
   emotrace analyze talk.wav --granularity frame --plot talk.png
   emotrace analyze call.mp3 --smooth hmm --preset customer-service
+  emotrace analyze talk.wav --smooth hmm --format textgrid > talk.TextGrid
   cat talk.wav | emotrace analyze - --json
 """
 
@@ -173,6 +174,16 @@ def analyze(
             show_default=False,
         ),
     ] = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            metavar="NAME[,NAME]",
+            help="json, csv, rttm, textgrid (Praat), elan, webvtt or audformat: one of one input on standard "
+            "output, or any into the folders of --out, as result.SUFFIX; can be given again and again.",
+            show_default=False,
+        ),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -255,6 +266,7 @@ def analyze(
         embedding=embedding,
         out=out,
         csv=csv,
+        formats=split_names(form),
         plot=plot,
         model=model,
         precision=precision.value,

@@ -9,7 +9,7 @@ import typer
 
 from emotrace.cli import exit_codes
 from emotrace.cli.messages import one_line, tell
-from emotrace.cli.request import Request
+from emotrace.cli.request import Request, split_names
 
 if TYPE_CHECKING:
     from emotrace.batch.engine import LocalEngine
@@ -27,8 +27,7 @@ Examples:
 def make_engine(request: Request, workers: int) -> LocalEngine:
     """The engine that a request asks for."""
     from emotrace.batch.engine import local_engine
-    from emotrace.cli.messages import unexpected
-    from emotrace.results import Failure
+    from emotrace.cli.messages import bug
 
     return local_engine(
         request.model,
@@ -37,7 +36,7 @@ def make_engine(request: Request, workers: int) -> LocalEngine:
         device=request.device,
         runtime=request.runtime,
         workers=workers,
-        on_bug=lambda file, problem: Failure(file, "bug", unexpected(problem)),
+        on_bug=bug,
     )
 
 
@@ -48,7 +47,7 @@ def batch(
             metavar="INPUT",
             help="Recordings, folders with all below, quoted patterns; lists (.txt), tables (.csv, .tsv, "
             ".jsonl, .parquet) with a column file and perhaps start and end in seconds; - is a list on "
-            "standard input.",
+            "standard input. All but the last also in object stores (s3://bucket/calls/).",
             show_default=False,
         ),
     ],
@@ -62,9 +61,10 @@ def batch(
         list[str] | None,
         typer.Option(
             "--format",
-            metavar="parquet|csv|jsonl|classic",
-            help="What is written; can be given again and again. [default: csv, jsonl, and parquet if "
-            "pyarrow is there]",
+            metavar="NAME[,NAME]",
+            help="What is written: parquet, csv, jsonl, classic; rttm, textgrid, elan, webvtt (a file for "
+            "each recording), audformat (a database); can be given again and again. [default: csv, jsonl, "
+            "and parquet if pyarrow is there]",
             show_default=False,
         ),
     ] = None,
@@ -175,7 +175,7 @@ def _run(request: Request, out: Path, options: BatchOptions, workers: int, progr
     from emotrace.batch.runner import run_batch
     from emotrace.cli.batch_progress import BatchWatch
 
-    jobs = list(jobs_of(request.inputs, str(out), _stdin(request.inputs)))
+    jobs = jobs_of(request.inputs, str(out), _stdin(request.inputs))
     with BatchWatch(progress) as watch:
         try:
             report = run_batch(
@@ -225,7 +225,7 @@ def _formats(given: list[str] | None) -> tuple[str, ...]:
     from emotrace.batch.sinks import parquet_is_there
 
     if given:
-        return tuple(given)
+        return split_names(given)
     if parquet_is_there():
         return ("parquet", "csv", "jsonl")
     tell("no Parquet without pyarrow: pip install 'emotrace[analysis]'")

@@ -15,12 +15,16 @@ from emotrace.cli import (
     doctor,
     embed,
     exit_codes,
+    keys,
     labels,
+    live,
     models,
+    run,
     sample,
     serve,
     smooth,
     thresholds,
+    watch,
 )
 from emotrace.cli import filter as quality_filter
 
@@ -54,13 +58,17 @@ app.command("filter", epilog=f"{quality_filter.EXAMPLES}\n{exit_codes.epilog()}"
     quality_filter.filter_results
 )
 app.command("embed", epilog=f"{embed.EXAMPLES}\n{exit_codes.epilog()}")(embed.embed)
+app.add_typer(keys.app, name="keys")
 app.command("labels")(labels.labels)
+app.command("live", epilog=f"{live.EXAMPLES}\n{exit_codes.epilog()}")(live.live)
 app.add_typer(models.app, name="models")
 app.add_typer(thresholds.app, name="thresholds")
 app.command("doctor")(doctor.doctor)
+app.command("run", epilog=f"{run.EXAMPLES}\n{exit_codes.epilog()}")(run.run)
 app.command("sample")(sample.sample)
-app.command("serve", epilog=f"{serve.EXAMPLES}\n{exit_codes.epilog()}")(serve.serve)
+app.command("serve", cls=serve.ServeCommand, epilog=f"{serve.EXAMPLES}\n{exit_codes.epilog()}")(serve.serve)
 app.command("smooth", epilog=f"{smooth.EXAMPLES}\n{exit_codes.epilog()}")(smooth.smooth)
+app.command("watch", epilog=f"{watch.EXAMPLES}\n{exit_codes.epilog()}")(watch.watch)
 
 
 @cache

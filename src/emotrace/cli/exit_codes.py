@@ -44,6 +44,8 @@ _BY_ERROR = {
     "missing-extra": MODEL,
     "option": USAGE,
     "output": OUTPUT,
+    "disk-full": OUTPUT,
+    "store": OUTPUT,
     "bug": BUG,
 }
 

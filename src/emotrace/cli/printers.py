@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+import typer
+
 from emotrace.cli.request import STDOUT, Request
 from emotrace.outputs import failure_record, frame_records, recognition_record, write_json
 from emotrace.results import Failure, Recognition
@@ -23,6 +25,8 @@ def printer_of(request: Request, several: bool) -> Printer | None:
     """What a request wants to see; None if CSV has standard output for itself."""
     if request.csv == STDOUT:
         return None
+    if request.formats and request.out is None:
+        return FormatPrinter(request)
     return JsonPrinter(request) if request.json else TablePrinter(request, several)
 
 
@@ -47,6 +51,24 @@ class JsonPrinter:
             record["folder"] = str(folder)
         track = (result.smoothed or result.track) if request.granularity == "frame" else None
         write_json(sys.stdout, record, None if track is None else frame_records(track))
+
+
+class FormatPrinter:
+    """One result in the form that was asked for, as bytes; a failure is told on standard error only."""
+
+    def __init__(self, request: Request) -> None:
+        from emotrace.outputs.formats import find_format
+
+        self._request = request
+        self._form = find_format(request.formats[0])
+
+    def show(self, result: Recognition | Failure, folder: Path | None, when: datetime) -> None:
+        """See :class:`Printer`."""
+        if isinstance(result, Failure):
+            return
+        granularity, language = self._request.granularity, self._request.language.value
+        data = self._form.render(result, granularity=granularity, when=when, language=language)
+        typer.echo(data, nl=False)
 
 
 class TablePrinter:

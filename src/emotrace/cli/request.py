@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 STDOUT = Path("-")
 
 
+def split_names(given: Iterable[str] | None) -> tuple[str, ...]:
+    """Names that were given one by one or with commas between, each once.
+
+    >>> split_names(["rttm,elan", "rttm"])
+    ('rttm', 'elan')
+    """
+    names = (name.strip() for each in given or () for name in each.split(","))
+    return tuple(dict.fromkeys(names))
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """The options of ``emotrace analyze``; see its help for each."""
@@ -30,6 +41,7 @@ class Request:
     embedding: bool = False
     out: Path | None = None
     csv: Path | None = None
+    formats: tuple[str, ...] = ()
     plot: Path | None = None
     model: str = "auto"
     precision: str = "auto"
@@ -62,6 +74,14 @@ class Request:
             (
                 self.json and self.csv == STDOUT,
                 "--json and --csv - both write to standard output; give --csv a file",
+            ),
+            (
+                bool(self.formats) and self.out is None and (self.json or self.csv == STDOUT),
+                "--format, --json and --csv - write to standard output; give one of them, or add --out",
+            ),
+            (
+                len(self.formats) > 1 and self.out is None,
+                f"--format was given {len(self.formats)} formats; standard output takes one: add --out",
             ),
             (
                 self.embedding and not (self.json or self.out),

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import typer
 
-SUFFIXES = (".flac", ".ogg", ".wav")
-
 
 def sample() -> None:
     """Print the path of a recording to try.
@@ -18,17 +16,7 @@ def sample() -> None:
 
 
 def sample_path() -> Path:
-    """The shipped recording.
+    """See :func:`emotrace.audio.sample.sample_path`."""
+    from emotrace.audio.sample import sample_path as shipped
 
-    Raises:
-        InputError: it is not there.
-    """
-    from importlib.resources import files
-
-    from emotrace.errors import InputError
-
-    folder = Path(str(files("emotrace"))) / "sample"
-    found = sorted(p for p in folder.glob("*") if p.suffix in SUFFIXES)
-    if not found:
-        raise InputError(f"there is no recording in {str(folder)!r}; install emotrace again")
-    return found[0]
+    return shipped()

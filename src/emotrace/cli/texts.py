@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -71,21 +70,6 @@ TEXTS: dict[Language, dict[str, str]] = {
 }
 """Every text, by language; both have the same keys."""
 
-_WARNINGS: tuple[tuple[str, str], ...] = (
-    (
-        r"samples reach (?P<a>\d+) times full scale: are they scaled right\?",
-        "采样达到满幅的 {a} 倍：缩放是否正确？",
-    ),
-    (r"DC offset of (?P<a>[+-][\d.]+)", "直流偏移 {a}"),
-    (
-        r"(?P<a>[\d.]+) s of (?P<b>[\d.]+) s are missing: the file is cut off or damaged",
-        "{b} 秒中缺少 {a} 秒：文件被截断或损坏",
-    ),
-    (r"the file is cut off after (?P<a>[\d.]+) s of sound", "文件在 {a} 秒处被截断"),
-    (r"(?P<a>\d+) parts? (?:is|are) damaged and could not be decoded", "有 {a} 处损坏，无法解码"),
-)
-"""The warnings of the library, and how they are said in Chinese; others stay English."""
-
 
 def language_of(environment: Mapping[str, str] = os.environ) -> Language:
     """The language of the user: Chinese if LC_ALL, LC_MESSAGES or LANG, the first that is set, says so.
@@ -115,7 +99,9 @@ def warning_text(warning: str, language: Language) -> str:
     """
     if language is Language.en:
         return warning
-    return "；".join(_translated(part) for part in warning.split("; "))
+    from emotrace.outputs.warning_texts import in_chinese
+
+    return in_chinese(warning)
 
 
 def reason_text(reason: Reason, language: Language) -> tuple[str, str]:
@@ -123,10 +109,3 @@ def reason_text(reason: Reason, language: Language) -> tuple[str, str]:
     if language is Language.zh:
         return reason.sentence_zh, reason.advice_zh
     return reason.sentence, reason.advice
-
-
-def _translated(part: str) -> str:
-    for pattern, chinese in _WARNINGS:
-        if match := re.fullmatch(pattern, part):
-            return chinese.format(**match.groupdict())
-    return part

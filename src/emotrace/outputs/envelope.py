@@ -52,3 +52,49 @@ def envelope(blocks: Iterable[Array], length: int, columns: int = 1600) -> Envel
     empty = lows > highs
     lows[empty] = highs[empty] = 0
     return Envelope(lows, highs)
+
+
+class OutlineMeter:
+    """Takes the outline of a recording whose length nobody knows yet, block by block, in constant memory.
+
+    Args:
+        columns: at most this many, an even number; at least half as many, if there are so many samples.
+
+    >>> meter = OutlineMeter(columns=4)
+    >>> for block in (np.float32([0, 1, -1]), np.float32([0.5, 0.25])):
+    ...     meter.push(block)
+    >>> meter.result().highs.tolist()
+    [1.0, 0.5, 0.25]
+    """
+
+    def __init__(self, columns: int = 1600) -> None:
+        self._columns = columns
+        self._step = 1
+        self._rest = np.zeros(0, np.float32)
+        self._lows = self._highs = self._rest
+
+    def push(self, block: Array) -> None:
+        """Take in the next samples, float32 (n,)."""
+        samples = np.concatenate([self._rest, block]).astype(np.float32, copy=False)
+        while len(samples) >= self._step:
+            rows = samples[: len(samples) // self._step * self._step].reshape(-1, self._step)
+            rows = rows[: self._columns - len(self._lows)]
+            self._lows = np.concatenate([self._lows, rows.min(1)])
+            self._highs = np.concatenate([self._highs, rows.max(1)])
+            samples = samples[rows.size :]
+            if len(self._lows) == self._columns:
+                self._halve()
+        self._rest = samples
+
+    def result(self) -> Envelope:
+        """The outline of what came so far; one flat column if nothing did."""
+        rest = self._rest if len(self._rest) or len(self._lows) else np.zeros(1, np.float32)
+        if not len(rest):
+            return Envelope(self._lows, self._highs)
+        return Envelope(np.append(self._lows, rest.min()), np.append(self._highs, rest.max()))
+
+    def _halve(self) -> None:
+        """Two neighbours become one, so that there is room again."""
+        self._lows = self._lows.reshape(-1, 2).min(1)
+        self._highs = self._highs.reshape(-1, 2).max(1)
+        self._step *= 2

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from emotrace.errors import InputError, OutputError
+from emotrace.outputs.formats import Format
 from emotrace.outputs.records import Granularity, dumps, frame_records, recognition_record, write_list
 from emotrace.outputs.writing import output_errors
 from emotrace.results import Array, EmotionTrack, Recognition
@@ -39,6 +40,8 @@ def write_folder(
     granularity: Granularity = "utterance",
     when: datetime | None = None,
     embedding: bool = False,
+    forms: Iterable[Format] = (),
+    language: str = "en",
 ) -> Path:
     """Write one result folder, whole or not at all.
 
@@ -53,6 +56,8 @@ def write_folder(
             ``frames_raw.json``), and makes the embedding that of the frames.
         when: local time of the recognition; None is now. Names the folder.
         embedding: write ``embedding.npy``: float32 (D,), for frames (T, D).
+        forms: write the result in these forms besides, as ``result.SUFFIX``.
+        language: see :meth:`~emotrace.outputs.formats.Format.render`.
 
     Returns:
         The folder: ``outputs_YYYYMMDD_HHMMSS``, with ``_2``, ``_3`` ... behind if that name is taken.
@@ -71,6 +76,10 @@ def write_folder(
             _write_result(hidden, result, granularity, when)
             if embedding:
                 _write_embedding(hidden / EMBEDDING_FILE, result, granularity)
+            for form in forms:
+                if form.suffix != ".json":  # result.json is there
+                    rendered = form.render(result, when=when, language=language, media=AUDIO_FILE)
+                    (hidden / f"result{form.suffix}").write_bytes(rendered)
             return _publish(hidden, folder / f"outputs_{when.strftime(_STAMP)}")
     except BaseException:
         shutil.rmtree(hidden, ignore_errors=True)

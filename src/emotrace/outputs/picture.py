@@ -68,7 +68,7 @@ def check_picture(path: str | os.PathLike[str]) -> None:
 
 
 def save_picture(
-    sound: Signal | Iterable[Array],
+    sound: Signal | Iterable[Array] | Envelope,
     result: Recognition,
     path: str | os.PathLike[str],
     *,
@@ -83,8 +83,8 @@ def save_picture(
     steps are the segments, or the whole recording.
 
     Args:
-        sound: the recording: a Signal, or its blocks, float32 (n,) each, 16 kHz mono, which are read once
-            in constant memory.
+        sound: the recording: a Signal, its blocks, float32 (n,) each, 16 kHz mono, which are read once in
+            constant memory, or its outline.
         result: its recognition.
         path: of the file, which is there whole or not at all.
         language: of the words; they stay English on a machine without a font for Chinese. Letters of a name
@@ -96,13 +96,17 @@ def save_picture(
         OutputError: the file cannot be written.
     """
     check_picture(path)
-    blocks, rate = (
-        ([sound.samples], sound.sampling_rate) if isinstance(sound, Signal) else (sound, SAMPLING_RATE)
-    )
-    outline = envelope(blocks, seconds_to_samples(result.duration, rate), panels.COLUMNS)
+    outline = sound if isinstance(sound, Envelope) else _outline(sound, result.duration)
     figure = _draw(outline, result, Lettering(language, result.source))
     with replacing(Path(path)) as temporary:
         figure.savefig(temporary, format=Path(path).suffix.lower()[1:])
+
+
+def _outline(sound: Signal | Iterable[Array], duration: float) -> Envelope:
+    blocks, rate = (
+        ([sound.samples], sound.sampling_rate) if isinstance(sound, Signal) else (sound, SAMPLING_RATE)
+    )
+    return envelope(blocks, seconds_to_samples(duration, rate), panels.COLUMNS)
 
 
 def _draw(outline: Envelope, result: Recognition, lettering: Lettering) -> Figure:

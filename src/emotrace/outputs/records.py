@@ -77,19 +77,19 @@ def recognition_record(
     """
     record: dict[str, Any] = {
         "emotion": result.emotion,
-        "confidence": _number(result.confidence),
-        "scores": _scores(result.scores),
+        "confidence": number(result.confidence),
+        "scores": scores_record(result.scores),
         "granularity": granularity,
         "timestamp": (when or datetime.now()).strftime(TIMESTAMP),
         "schema_version": SCHEMA_VERSION,
         "source": result.source,
-        "top": [{"emotion": label, "score": _number(score)} for label, score in result.top(3)],
+        "top": [{"emotion": label, "score": number(score)} for label, score in result.top(3)],
         "quality": quality_record(result.measures, result.quality),
         "model": _model(result.model),
-        "duration_seconds": _number(result.duration),
-        "speech_seconds": _number(result.speech_duration),
+        "duration_seconds": number(result.duration),
+        "speech_seconds": number(result.speech_duration),
         "segments": [_segment(segment) for segment in result.segments],
-        "shares": {label: _number(share) for label, share in result.shares.items()},
+        "shares": {label: number(share) for label, share in result.shares.items()},
         "reference": result.reference,
         "track_method": result.track.method if result.track else None,
         "warnings": list(result.warnings),
@@ -123,12 +123,12 @@ def quality_record(measures: SignalMeasures, quality: SignalQuality | None) -> d
     (-20.5, None)
     """
     return {
-        "level_db": _number(measures.level_db, 2),
-        "peak_db": _number(measures.peak_db, 2),
-        "clipping_share": _number(measures.clipping_share),
-        "dc_offset": _number(measures.dc_offset),
-        "silence_share": _number(measures.silence_share),
-        **{name: _number(getattr(quality, name, None), digits) for name, digits in _CHECKS.items()},
+        "level_db": number(measures.level_db, 2),
+        "peak_db": number(measures.peak_db, 2),
+        "clipping_share": number(measures.clipping_share),
+        "dc_offset": number(measures.dc_offset),
+        "silence_share": number(measures.silence_share),
+        **{name: number(getattr(quality, name, None), digits) for name, digits in _CHECKS.items()},
         "content": quality.content if quality else None,
     }
 
@@ -147,8 +147,8 @@ def reason_record(reason: Reason) -> dict[str, Any]:
     return {
         "code": reason.code,
         "decision": reason.decision,
-        "value": _number(reason.value),
-        "threshold": _number(reason.threshold),
+        "value": number(reason.value),
+        "threshold": number(reason.threshold),
         "sentence": reason.sentence,
         "sentence_zh": reason.sentence_zh,
         "advice": reason.advice,
@@ -231,39 +231,45 @@ def dumps(record: Mapping[str, Any], indent: int | None = None) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
-def _number(value: float | None, digits: int = DIGITS) -> float | None:
+def number(value: float | None, digits: int = DIGITS) -> float | None:
+    """A number as it is written: rounded; null where it is not finite, or not known.
+
+    >>> number(1 / 3, 2), number(math.inf)
+    (0.33, None)
+    """
     if value is None or not math.isfinite(value):
         return None
     return round(float(value), digits) + 0.0  # no -0.0
 
 
-def _scores(scores: Mapping[str, float]) -> dict[str, float | None]:
-    return {label: _number(scores[label]) for label in LABELS}
+def scores_record(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """Scores as they are written, in the order of the labels."""
+    return {label: number(scores[label]) for label in LABELS}
 
 
 def _segment(segment: Segment) -> dict[str, Any]:
     return {
-        "start": _number(segment.start, 3),
-        "end": _number(segment.end, 3),
+        "start": number(segment.start, 3),
+        "end": number(segment.end, 3),
         "emotion": segment.emotion,
-        "confidence": _number(segment.confidence),
-        "scores": _scores(segment.scores),
+        "confidence": number(segment.confidence),
+        "scores": scores_record(segment.scores),
     }
 
 
 def _change(change: ChangePoint) -> dict[str, Any]:
     return {
-        "time": _number(change.time, 3),
+        "time": number(change.time, 3),
         "before": change.before,
         "after": change.after,
-        "strength": _number(change.strength),
+        "strength": number(change.strength),
     }
 
 
 def _smoothing(smoothing: Smoothing | None) -> dict[str, Any] | None:
     if smoothing is None:
         return None
-    return {"method": smoothing.method, "latency_seconds": _number(smoothing.latency_seconds)}
+    return {"method": smoothing.method, "latency_seconds": number(smoothing.latency_seconds)}
 
 
 def _model(info: ModelInfo) -> dict[str, Any]:

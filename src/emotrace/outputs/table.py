@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from emotrace.labels import LABELS
+from emotrace.outputs.records import failure_record, recognition_record
 from emotrace.outputs.writing import NewFile, output_errors
 from emotrace.results import Failure, Recognition
 
@@ -23,34 +24,45 @@ COLUMNS: tuple[str, ...] = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def row(item: Recognition | Failure) -> dict[str, str]:
+def row(item: Recognition | Failure | Mapping[str, Any]) -> dict[str, str]:
     """The cells of one input.
+
+    Args:
+        item: a result, a failure, or its record (see :func:`~emotrace.outputs.recognition_record`).
 
     >>> cells = row(Failure("=cmd.wav", "audio", "'=cmd.wav' is empty"))
     >>> cells["source"], cells["status"]
     ("'=cmd.wav", 'failed')
     """
     if isinstance(item, Failure):
+        item = failure_record(item)
+    elif isinstance(item, Recognition):
+        item = recognition_record(item)
+    if "error" in item:
         return {
-            "source": safe(item.source),
+            "source": safe(item["source"]),
             "status": "failed",
-            "error_code": item.code,
-            "reason": safe(item.reason),
+            "error_code": item["error"]["code"],
+            "reason": safe(item["error"]["reason"]),
         }
-    speech = item.speech_duration
+    verdict = item.get("verdict")
     return {
-        "source": safe(item.source),
+        "source": safe(item["source"]),
         "status": "ok",
-        "emotion": item.emotion,
-        "confidence": f"{item.confidence:.6f}",
-        **{label: f"{item.scores[label]:.6f}" for label in LABELS},
-        "duration_seconds": f"{item.duration:.3f}",
-        "speech_seconds": "" if speech is None else f"{speech:.3f}",
-        "model": item.model.name,
-        "warnings": safe("; ".join(item.warnings)),
-        "verdict": item.verdict.decision if item.verdict else "",
-        "reasons": " ".join(item.verdict.codes) if item.verdict else "",
+        "emotion": item["emotion"],
+        "confidence": f"{item['confidence']:.6f}",
+        **{label: f"{item['scores'][label]:.6f}" for label in LABELS},
+        "duration_seconds": _seconds(item["duration_seconds"]),
+        "speech_seconds": _seconds(item["speech_seconds"]),
+        "model": item["model"]["name"],
+        "warnings": safe("; ".join(item["warnings"])),
+        "verdict": verdict["decision"] if verdict else "",
+        "reasons": " ".join(reason["code"] for reason in verdict["reasons"]) if verdict else "",
     }
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def safe(text: str) -> str:
@@ -86,8 +98,8 @@ class CsvTable:
         with self._errors():
             self._writer.writeheader()
 
-    def write(self, item: Recognition | Failure) -> None:
-        """Write the row of one input."""
+    def write(self, item: Recognition | Failure | Mapping[str, Any]) -> None:
+        """Write the row of one input; see :func:`row`."""
         cells = row(item)
         returns = any("\r" in cell for cell in cells.values())  # which are not quoted by themselves
         with self._errors():

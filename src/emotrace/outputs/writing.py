@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from emotrace.errors import OutputError
+from emotrace.errors import DiskFullError, OutputError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -22,7 +22,7 @@ def output_error(place: str | os.PathLike[str], problem: OSError) -> OutputError
     """
     name = repr(os.fspath(place))
     if problem.errno in _FULL:
-        return OutputError(
+        return DiskFullError(
             f"{name} cannot be written: the disk is full; free some space or choose another place"
         )
     if problem.errno == errno.EFBIG:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from emotrace.audio import Decoder, Limits, MeasureMeter, Source
+from emotrace.audio import Limits, MeasureMeter, Source, decoder_of
 from emotrace.audio.bandwidth import BandwidthMeter
 from emotrace.audio.spectrum import HOP, WINDOW, Spectra
 from emotrace.results import Array, SignalQuality
@@ -172,7 +172,7 @@ def signal_quality(
     (0.0, True, True)
     """
     meter = QualityMeter()
-    with Decoder(source, channel=channel, limits=limits) as blocks:
+    with decoder_of(source, channel=channel, limits=limits) as blocks:
         for block in blocks:
             meter.push(block)
         return meter.result(blocks.clipping_share)

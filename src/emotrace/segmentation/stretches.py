@@ -99,6 +99,23 @@ class StretchCutter:
         first = self._position if self._start is None else self._start
         return max(self._floor, first - self._margin) * CHUNK
 
+    @property
+    def speaking(self) -> Stretch | None:
+        """The stretch that goes on, with its speech so far; None before it is sure to become one.
+
+        It will start there, and end no sooner.
+
+        >>> import numpy as np
+        >>> cutter = StretchCutter()
+        >>> cutter.feed(np.ones(8, np.float32)), cutter.speaking, cutter.feed(np.ones(1, np.float32))
+        ([], None, [])
+        >>> cutter.speaking
+        Stretch(start=0, end=4608)
+        """
+        if self._start is None or self._speech_end - self._start < self._shortest:
+            return None
+        return Stretch(max(self._floor, self._start - self._margin) * CHUNK, self._speech_end * CHUNK)
+
     def feed(self, probabilities: Array) -> list[Stretch]:
         """Stretches that have ended by now.
 

@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
+from emotrace.audio import stream
+from emotrace.models.card import ModelCard
 from emotrace.models.listing import rows
 from emotrace.outputs import frame_records, recognition_record
-from emotrace.pipeline import analyse
 from emotrace.recognition import Recognizer
 from emotrace.results import Array, SpeakerReference
 from emotrace.server import schemas
+from emotrace.server.access import Caller, require
+from emotrace.server.address import is_loopback
 from emotrace.server.forms import EmbeddingForm, ReadingForm, RecognitionForm
+from emotrace.server.keeping import Outlined, Receipt, check_wanted
+from emotrace.server.metrics import CONTENT_TYPE as METRICS_TYPE
 from emotrace.server.models import resolve
-from emotrace.server.problems import KINDS, MEDIA_TYPE, RequestError, json_bytes
+from emotrace.server.problems import KINDS, MEDIA_TYPE, RequestError
+from emotrace.server.renderings import MEDIA_TYPES, Rendered, rendered
 from emotrace.server.service import Service
+from emotrace.server.settings import Settings
 from emotrace.server.uploads import Form, Upload
 from emotrace.server.work import GoOn
 
@@ -27,7 +35,7 @@ REFERENCES = 10
 """Clips of the speaker in one request."""
 
 UPLOAD_CODES = (
-    *("multipart", "upload-timeout", "limit", "content-type", "model-not-found"),
+    *("multipart", "forbidden", "upload-timeout", "limit", "content-type", "model-not-found"),
     *("audio", "busy", "bug", "model"),
 )
 
@@ -61,6 +69,18 @@ def router(service: Service) -> APIRouter:
         service.check_ready()
         return _model(schemas.Health(status="ready"))
 
+    @routes.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems("forbidden")},
+    )
+    def metrics(request: Request) -> Response:
+        here = request.client is not None and is_loopback(request.client.host)
+        if not (here and service.settings.metrics_open):
+            require(request, "admin")
+        return Response(service.metrics.text(), media_type=METRICS_TYPE)
+
     return routes
 
 
@@ -69,12 +89,17 @@ def _add_recordings(routes: APIRouter, service: Service) -> None:
         "/recognitions",
         summary="Recognise one recording",
         response_model=schemas.Recognition,
-        responses=problems(*UPLOAD_CODES),
+        responses={200: other_forms(), **problems(*UPLOAD_CODES)},
         openapi_extra=body_of(RecognitionForm, reference=True),
     )
     async def recognise(request: Request) -> Response:
+        caller = require(request, "recognize")
         files = {"audio": 1, "reference": REFERENCES}
-        return _json(await service.answer(request, files, lambda form: _recognition(service, form)))
+        work_of = partial(_recognition, service, caller)
+        answer, receipt = await service.answer(request, files, work_of)
+        response = answer.response()
+        response.headers.update(receipt.headers)
+        return response
 
     @routes.post(
         "/embeddings",
@@ -87,6 +112,7 @@ def _add_recordings(routes: APIRouter, service: Service) -> None:
         openapi_extra=body_of(EmbeddingForm),
     )
     async def embed(request: Request) -> Response:
+        require(request, "recognize")
         content = await service.answer(request, {"audio": 1}, lambda form: _embedding(service, form))
         named = {"Content-Disposition": 'attachment; filename="embedding.npy"'}
         return Response(content, 200, named, "application/x-npy")
@@ -106,9 +132,10 @@ def _add_models(routes: APIRouter, service: Service) -> None:
         "/models/{name}/load",
         summary="Load a model now",
         response_model=schemas.ModelRow,
-        responses=problems("model-not-found", "busy", "model"),
+        responses=problems("forbidden", "model-not-found", "busy", "model"),
     )
     async def load(request: Request, name: str) -> Response:
+        require(request, "models")
         known = resolve(name, service.settings)
         await service.run(request, lambda go_on: service.models.load(known))
         return _model(await asyncio.to_thread(row, known))
@@ -117,60 +144,94 @@ def _add_models(routes: APIRouter, service: Service) -> None:
         "/models/{name}/unload",
         summary="Release a model; what runs with it goes on",
         response_model=schemas.ModelRow,
-        responses=problems("model-not-found"),
+        responses=problems("forbidden", "model-not-found"),
     )
-    async def unload(name: str) -> Response:
+    async def unload(request: Request, name: str) -> Response:
+        require(request, "models")
         known = resolve(name, service.settings)
         await asyncio.to_thread(service.models.unload, known)
         return _model(await asyncio.to_thread(row, known))
 
 
-def _recognition(service: Service, form: Form) -> Callable[[GoOn], bytes]:
+def _recognition(
+    service: Service, caller: Caller, form: Form
+) -> Callable[[GoOn], tuple[Rendered, Receipt]]:
     asked = RecognitionForm.read(form.fields)
+    check_wanted(service.settings, asked.store)
     options = asked.options(service.settings, service.presets)
     name = resolve(asked.model, service.settings)
     clips = form.files.get("reference", [])
 
-    def work(go_on: GoOn) -> bytes:
+    def work(go_on: GoOn) -> tuple[Rendered, Receipt]:
         with service.models.using(name) as recognizer:
-            check_head(recognizer)
-            reference = _reference(recognizer, clips, asked, service)
+            check_card(recognizer.card, bool(clips))
+            reference = reference_of(recognizer, clips, asked, service.settings)
             go_on()
             [audio] = form.files["audio"]
-            result = analyse(recognizer, audio, options, reference=reference, on_progress=go_on)
+            heard = Outlined(audio)
+            result = service.analyse(recognizer, heard, options, reference=reference, on_progress=go_on)
         record = recognition_record(result, granularity=asked.granularity, embedding=asked.embedding)
         track = result.smoothed or result.track
         if asked.granularity == "frame" and track is not None:
             record["frames"] = list(frame_records(track))
-        return json_bytes(record)
+        go_on()
+        receipt = service.keep(
+            result,
+            caller,
+            granularity=asked.granularity,
+            options=form.fields,
+            audio=audio,
+            outline=heard.outline,
+            wanted=asked.store,
+        )
+        if asked.format == "json":
+            record |= receipt.fields
+        answer = rendered(
+            asked.format,
+            result,
+            record,
+            lambda: stream(audio, channel=asked.channel, limits=asked.limits(service.settings)),
+            granularity=asked.granularity,
+            embedding=asked.embedding,
+            language=asked.language,
+        )
+        return answer, receipt
 
     return work
 
 
-def _reference(
-    recognizer: Recognizer, clips: list[Upload], asked: ReadingForm, service: Service
+def reference_of(
+    recognizer: Recognizer, clips: list[Upload], asked: ReadingForm, settings: Settings
 ) -> SpeakerReference | None:
+    """The speaker that some clips are of; None without clips.
+
+    Raises:
+        EmotraceError: the clips cannot be used.
+    """
     if not clips:
         return None
-    if not recognizer.card.speaker_reference:
+    return recognizer.reference(clips, channel=asked.channel, limits=asked.limits(settings))
+
+
+def check_card(card: ModelCard, clips: bool = False) -> None:
+    """Refuse to ask a model for emotions that gives embeddings only, or to give it clips that it does not use.
+
+    Raises:
+        RequestError: so it is.
+    """
+    if not card.has_head:
         raise RequestError(
-            "option", f"the model {recognizer.card.name!r} uses no reference; leave the clips out"
+            "option",
+            f"the model {card.name!r} names no emotions, it gives embeddings only; ask /v1/embeddings, or "
+            "another model",
         )
-    return recognizer.reference(clips, channel=asked.channel, limits=asked.limits(service.settings))
+    if clips and not card.speaker_reference:
+        raise RequestError("option", f"the model {card.name!r} uses no reference; leave the clips out")
 
 
 def check_head(recognizer: Recognizer) -> None:
-    """Refuse to ask a model for emotions that gives embeddings only.
-
-    Raises:
-        RequestError: it has no head.
-    """
-    if not recognizer.card.has_head:
-        raise RequestError(
-            "option",
-            f"the model {recognizer.card.name!r} names no emotions, it gives embeddings only; ask "
-            "/v1/embeddings, or another model",
-        )
+    """See :func:`check_card`."""
+    check_card(recognizer.card)
 
 
 def _embedding(service: Service, form: Form) -> Callable[[GoOn], bytes]:
@@ -194,21 +255,28 @@ def _npy(values: Array) -> bytes:
     return file.getvalue()
 
 
-def body_of(form: type[ReadingForm] | type[Any], reference: bool = False) -> dict[str, Any]:
+def body_of(form: type[ReadingForm] | type[Any], reference: bool = False, many: bool = False) -> dict[str, Any]:
     """The body of a route as OpenAPI has it.
 
     Args:
         form: its options.
         reference: whether clips of the speaker may come, too.
+        many: whether more than one recording may come.
     """
     schema = form.model_json_schema()
     file = {"type": "string", "format": "binary"}
-    files: dict[str, Any] = {"audio": file}
+    files: dict[str, Any] = {"audio": {"type": "array", "items": file, "minItems": 1} if many else file}
     if reference:
         files["reference"] = {"type": "array", "items": file, "maxItems": REFERENCES}
     schema["properties"] = {**files, **schema["properties"]}
     schema["required"] = ["audio"]
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def other_forms() -> dict[str, Any]:
+    """What a recognition may be answered as besides JSON, as OpenAPI has it."""
+    kinds = {kind.partition(";")[0] for kind in MEDIA_TYPES.values()} - {"application/json"}
+    return {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in sorted(kinds)}}
 
 
 def problems(*codes: str) -> dict[int | str, dict[str, Any]]:

@@ -9,20 +9,28 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 import emotrace
 from emotrace.errors import EmotraceError
 from emotrace.recognition import Recognizer
-from emotrace.server import api, classic, schemas
+from emotrace.server import api, classic, history, jobs, schemas, sign_in, stream
+from emotrace.server.authentication import Authentication
 from emotrace.server.body import BodyLimits
 from emotrace.server.guard import OPEN, Guard
-from emotrace.server.problems import KINDS, RequestError, log, problem, problem_response
+from emotrace.server.logs import log
+from emotrace.server.problems import KINDS, RequestError, problem_response
+from emotrace.server.proxies import Proxies, cors_of
 from emotrace.server.service import Service
 from emotrace.server.settings import Settings
+from emotrace.server.watch import Bugs, Watch
 from emotrace.server.work import ClientGoneError
 
 _ABOUT = "Emotion from speech. Errors are problem+json (RFC 9457) with a stable `code`."
+CLIENT_GONE = 499
+"""What the log says, as that of nginx does, where the client went away."""
+
 _HTTP_CODES = {404: "not-found", 405: "method-not-allowed"}
 
 
@@ -36,16 +44,19 @@ def create_app(settings: Settings | None = None, load: Callable[[str], Recognize
     Raises:
         InputError: a file of presets is not right.
         ModelNotFoundError: the server's own model is not installed.
+        OptionError: other machines could ask, and nothing would ask who they are.
 
     >>> "/v1/recognitions" in create_app().openapi()["paths"]
     True
     """
     settings = settings or Settings()
     service = Service(settings, load)
+    door = jobs.JobDoor(service)
+    authentication = Authentication(settings, lambda: service.open().keys)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service.running():
+        async with service.running(), door.running():
             yield
 
     app = FastAPI(
@@ -57,12 +68,21 @@ def create_app(settings: Settings | None = None, load: Callable[[str], Recognize
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.service = service
+    app.state.service, app.state.jobs = service, door
     app.add_middleware(BodyLimits, settings=settings)
-    app.add_middleware(Guard, settings=settings)  # added last, asked first
+    app.add_middleware(Bugs)
+    app.add_middleware(Guard, settings=settings, authentication=authentication)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, **cors_of(settings))
+    app.add_middleware(Watch, metrics=service.metrics, settings=settings)
+    app.add_middleware(Proxies, settings=settings)  # added last, asked first
+    app.include_router(sign_in.router(authentication, settings))
     app.include_router(api.router(service))
+    app.include_router(jobs.router(door))
     app.include_router(classic.router(service))
-    app.openapi = lambda: _document(app, settings)  # type: ignore[method-assign]
+    app.include_router(history.router(service))
+    app.include_router(stream.router(service))
+    app.openapi = lambda: _document(app, authentication)  # type: ignore[method-assign]
     _add_errors(app)
     return app
 
@@ -78,18 +98,14 @@ def _add_errors(app: FastAPI) -> None:
         sentence = f"{request.method} {request.url.path[:200]}: {KINDS[code].meaning}; see /v1/openapi.json"
         return problem_response(RequestError(code, sentence, error.headers))
 
-    @app.exception_handler(Exception)
-    async def _bug(request: Request, error: Exception) -> Response:
-        return problem("bug", KINDS["bug"].sentence or "")  # the server logs the traceback
-
     @app.exception_handler(ClientGoneError)
     @app.exception_handler(ClientDisconnect)
     async def _gone(request: Request, error: Exception) -> Response:
-        log.info("%s %s: the client went away", request.method, request.url.path)
-        return Response(status_code=400)  # which nobody reads
+        log.info("the client went away")
+        return Response(status_code=CLIENT_GONE)  # which nobody reads
 
 
-def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
+def _document(app: FastAPI, authentication: Authentication) -> dict[str, Any]:
     """The OpenAPI document."""
     if app.openapi_schema is not None:
         return app.openapi_schema
@@ -103,10 +119,10 @@ def _document(app: FastAPI, settings: Settings) -> dict[str, Any]:
             responses = operation["responses"]
             if "HTTPValidationError" in str(responses.get("422")):
                 del responses["422"]  # of FastAPI's own checks, which find nothing here
-            if settings.token is not None and path not in OPEN:
-                operation["security"] = [{"token": []}]
+            if authentication.asks and path not in OPEN:
+                operation["security"] = [{"key": []}]
                 responses["401"] = api.problems("unauthorized")[401]
-    if settings.token is not None:
-        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    if authentication.asks:
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     app.openapi_schema = document
     return document

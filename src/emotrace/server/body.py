@@ -11,6 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emotrace.server.problems import RequestError
 from emotrace.server.settings import Settings
 
+JOBS = "/v1/jobs"
+"""Where many recordings come at a time."""
+
 
 class BodyLimits:
     """Cuts off a request that is too large or too slow, whatever reads it.
@@ -26,13 +29,16 @@ class BodyLimits:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            receive = _Counted(receive, Headers(scope=scope), self._settings).receive
+            seconds, most = self._settings.upload_seconds, self._settings.max_bytes
+            if scope["path"] == JOBS:
+                seconds, most = self._settings.job_upload_seconds, self._settings.job_bytes
+            receive = _Counted(receive, Headers(scope=scope), seconds, most).receive
         await self._app(scope, receive, send)
 
 
 class _Counted:
-    def __init__(self, receive: Receive, headers: Headers, settings: Settings) -> None:
-        self._receive, self._settings = receive, settings
+    def __init__(self, receive: Receive, headers: Headers, seconds: float, most: int) -> None:
+        self._receive, self._seconds, self._most = receive, seconds, most
         self._until: float | None = None
         self._ended = False
         length = headers.get("content-length", "")
@@ -55,7 +61,7 @@ class _Counted:
         return message
 
     async def _in_time(self) -> Message:
-        seconds = self._settings.upload_seconds
+        seconds = self._seconds
         if self._until is None:
             self._until = time.monotonic() + seconds
         try:
@@ -68,7 +74,7 @@ class _Counted:
             ) from None
 
     def _check(self, count: int) -> None:
-        limit = self._settings.max_bytes
+        limit = self._most
         if count > limit:
             raise RequestError(
                 "limit", f"the request has more than {limit} bytes; cut the recording or compress it"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
 from emotrace.outputs import frame_records, recognition_record
-from emotrace.pipeline import PipelineOptions, analyse
+from emotrace.pipeline import PipelineOptions
 from emotrace.recognition import RecognitionOptions
 from emotrace.server import schemas
+from emotrace.server.access import Caller, require
 from emotrace.server.api import UPLOAD_CODES, body_of, check_head, problems
 from emotrace.server.forms import ClassicForm, ReadingForm
+from emotrace.server.keeping import Outlined, Receipt, check_wanted
 from emotrace.server.models import resolve
 from emotrace.server.problems import json_bytes
 from emotrace.server.service import Service
@@ -31,8 +34,10 @@ def router(service: Service) -> APIRouter:
     routes = APIRouter()
 
     async def predict(request: Request) -> Response:
-        content = await service.answer(request, {"audio": 1}, lambda form: _prediction(service, form))
-        return Response(content, media_type="application/json")
+        caller = require(request, "recognize")
+        work_of = partial(_prediction, service, caller)
+        content, receipt = await service.answer(request, {"audio": 1}, work_of)
+        return Response(content, 200, receipt.headers, "application/json")
 
     for path, shown in (("/api/predict/", True), ("/api/predict", False)):
         routes.add_api_route(
@@ -48,21 +53,35 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def _prediction(service: Service, form: Form) -> Callable[[GoOn], bytes]:
-    frames = ClassicForm.read(form.fields).fn_index == "1"
+def _prediction(service: Service, caller: Caller, form: Form) -> Callable[[GoOn], tuple[bytes, Receipt]]:
+    asked = ClassicForm.read(form.fields)
+    check_wanted(service.settings, asked.store)
+    frames = asked.fn_index == "1"
     limits = ReadingForm().limits(service.settings)
     options = PipelineOptions(recognition=RecognitionOptions(frames=frames, limits=limits))
     name = resolve("auto", service.settings)
 
-    def work(go_on: GoOn) -> bytes:
+    def work(go_on: GoOn) -> tuple[bytes, Receipt]:
         start = time.monotonic()
         with service.models.using(name) as recognizer:
             check_head(recognizer)
             [audio] = form.files["audio"]
-            result = analyse(recognizer, audio, options, on_progress=go_on)
-        answer: object = recognition_record(result)
+            heard = Outlined(audio)
+            result = service.analyse(recognizer, heard, options, on_progress=go_on)
+        go_on()
+        receipt = service.keep(
+            result,
+            caller,
+            granularity="frame" if frames else "utterance",
+            options=form.fields,
+            audio=audio,
+            outline=heard.outline,
+            wanted=asked.store,
+        )
+        answer: object = recognition_record(result) | receipt.fields
         if frames and result.track is not None:
             answer = [{key: frame[key] for key in _KEYS} for frame in frame_records(result.track)]
-        return json_bytes({"data": [answer], "duration": round(time.monotonic() - start, 3)})
+        content = json_bytes({"data": [answer], "duration": round(time.monotonic() - start, 3)})
+        return content, receipt
 
     return work

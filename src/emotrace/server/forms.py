@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from emotrace.audio import Limits
 from emotrace.errors import OptionError
@@ -15,6 +15,7 @@ from emotrace.pipeline import PipelineOptions
 from emotrace.postprocess.options import SmoothingOptions
 from emotrace.postprocess.presets import Preset
 from emotrace.recognition import RecognitionOptions
+from emotrace.server.renderings import FOLDER, NAMES, WITH_LANGUAGE, check
 from emotrace.server.settings import Settings
 
 FRAMES_SECONDS = 600.0
@@ -93,7 +94,11 @@ class RecognitionForm(ReadingForm):
         lag: seconds that hmm-online looks ahead.
         preset: rules of the verdict.
         checks: run the signal checks.
-        embedding: add the embedding of the whole.
+        embedding: add the embedding of the whole to JSON, or to the result folder in a ZIP.
+        store: false keeps nothing in the history; true gives an error if it cannot be kept.
+        format: form of the answer: JSON, CSV, RTTM, Praat's TextGrid, ELAN, WebVTT, audformat, the picture of
+            the timeline (png), or the classic result folder (zip).
+        language: of captions (webvtt) and pictures (png).
 
     >>> RecognitionForm.read({"granularity": "frame", "hop": "0.1"}).hop
     0.1
@@ -113,6 +118,16 @@ class RecognitionForm(ReadingForm):
     preset: str = "default"
     checks: bool = True
     embedding: bool = False
+    store: bool | None = None
+    format: str = Field(default="json", json_schema_extra={"enum": list(NAMES)})
+    language: Literal["en", "zh"] = "en"
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in NAMES:
+            raise ValueError(f"expected one of {', '.join(NAMES)}")
+        return value
 
     def options(self, settings: Settings, presets: Mapping[str, Preset]) -> PipelineOptions:
         """The options of the library.
@@ -128,8 +143,10 @@ class RecognitionForm(ReadingForm):
             raise OptionError(
                 f"there is no preset {self.preset[:100]!r}; expected one of {', '.join(presets)}"
             )
+        self._check_form()
         recognition = RecognitionOptions.of(
             frames=self.granularity == "frame",
+            frame_embeddings=self._frame_embeddings,
             track_method=self.track_method,
             segments=self.granularity == "segment",
             whole_seconds=self.whole_seconds,
@@ -143,6 +160,22 @@ class RecognitionForm(ReadingForm):
             smoothing=self._smoothing(),
             rules=presets[self.preset].rules,
         )
+
+    def _check_form(self) -> None:
+        if self.embedding and self.format not in ("json", FOLDER):
+            raise OptionError("option embedding has no effect without format=json or format=zip")
+        if "language" in self.model_fields_set and self.format not in WITH_LANGUAGE:
+            raise OptionError(f"option language has no effect without format={' or '.join(WITH_LANGUAGE)}")
+        check(self.format)
+
+    @property
+    def _frame_embeddings(self) -> bool:
+        return self.embedding and self.format == FOLDER and self.granularity == "frame"
+
+    def longest(self, settings: Settings) -> float:
+        """Seconds that the server takes; see :class:`EmbeddingForm`."""
+        most = settings.max_seconds
+        return min(most, FRAMES_SECONDS) if self._frame_embeddings else most
 
     def _smoothing(self) -> SmoothingOptions | None:
         tuning = {name: getattr(self, name) for name in ("window", "alpha", "dwell", "lag")}
@@ -159,6 +192,8 @@ class ClassicForm(Options):
 
     Attributes:
         fn_index: 0 is one emotion for the whole, 1 the emotion of each step of 40 ms.
+        store: see :class:`RecognitionForm`.
     """
 
     fn_index: Literal["0", "1"] = "0"
+    store: bool | None = None

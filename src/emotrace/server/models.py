@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -17,13 +16,13 @@ from emotrace.models import registry
 from emotrace.models.encoder import fewest_samples
 from emotrace.recognition import Recognizer
 from emotrace.recognition.parallel import Gathering
+from emotrace.server.logs import log
+from emotrace.server.metrics import Measured, Metrics
 from emotrace.server.problems import RETRY_SECONDS
 from emotrace.server.settings import Settings
 from emotrace.timing import SAMPLING_RATE
 
 State = Literal["unloaded", "loading", "loaded", "failed"]
-
-log = logging.getLogger("emotrace.server")
 
 
 @dataclass
@@ -124,6 +123,13 @@ class Models:
             return "loaded"
         return "loading" if entry.loading else "failed" if entry.failure else "unloaded"
 
+    def states(self) -> dict[State, int]:
+        """How many of the models that were ever asked for are in which state."""
+        counts: dict[State, int] = dict.fromkeys(get_args(State), 0)
+        for name in list(self._entries):
+            counts[self.state(name)] += 1
+        return counts
+
     def _entry(self, name: str) -> _Entry:
         with self._guard:
             return self._entries.setdefault(name, _Entry())
@@ -159,11 +165,16 @@ class Models:
         log.error("model %s cannot be loaded: %s", name, failure)
 
 
-def load_recognizer(name: str, settings: Settings) -> Recognizer:
+def load_recognizer(name: str, settings: Settings, metrics: Metrics | None = None) -> Recognizer:
     """A recognizer that has answered once, so that the next answer takes no longer than all others.
 
     On a CPU each inference has one thread, and as many run side by side as there are cores. What is asked of
     a GPU at the same time shares a batch.
+
+    Args:
+        name: of an installed model.
+        settings: of the service.
+        metrics: count its batches and its time; None does not.
 
     Raises:
         EmotraceError: it cannot be loaded.
@@ -180,9 +191,12 @@ def load_recognizer(name: str, settings: Settings) -> Recognizer:
     )
     shortest = fewest_samples(recognizer.card)
     recognizer.encoder.encode([np.zeros(max(shortest, SAMPLING_RATE), np.float32)])
+    encoder = recognizer.encoder
+    if metrics is not None:
+        encoder = Measured(encoder, metrics)
     if recognizer.info.device == "cuda":
-        return Recognizer(encoder=Gathering(recognizer.encoder))
-    return recognizer
+        encoder = Gathering(encoder)
+    return Recognizer(encoder=encoder)
 
 
 def resolve(asked: str, settings: Settings) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Callable
 from types import FrameType
 
@@ -10,6 +11,8 @@ import uvicorn
 
 from emotrace.recognition import Recognizer
 from emotrace.server.app import create_app
+from emotrace.server.proxies import tls_of
+from emotrace.server.service import Service
 from emotrace.server.settings import Settings
 
 _LONGER = 5.0  # than any deadline, before what runs is given up
@@ -20,12 +23,25 @@ class Server(uvicorn.Server):
     """Uvicorn that ends as a program does that was asked to: without raising the signal once more.
 
     ``run(sockets=[listener])`` answers requests until SIGTERM or Ctrl-C.
+
+    Args:
+        config: of Uvicorn.
+        service: whose streams are ended first.
     """
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Finish what runs; a second Ctrl-C does not."""
         self.force_exit |= self.should_exit and sig == signal.SIGINT
         self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the live streams with their results, then finish the requests."""
+        await self._service.streams.close()
+        await super().shutdown(sockets)
 
 
 def server_of(settings: Settings, load: Callable[[str], Recognizer] | None = None) -> Server:
@@ -34,18 +50,24 @@ def server_of(settings: Settings, load: Callable[[str], Recognizer] | None = Non
     Raises:
         InputError: a file of presets is not right.
         ModelNotFoundError: the server's own model is not installed.
+        StoreError: the database cannot be reached.
     """
     longest = settings.upload_seconds + settings.deadline_seconds + _LONGER
+    app = create_app(settings, load)
+    app.state.service.open()  # what is wrong there is told before anybody asks
     config = uvicorn.Config(
-        create_app(settings, load),
+        app,
         http="h11",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=settings.stream_frame_bytes,
+        ws_per_message_deflate=False,  # sound does not get smaller, and 20 streams would pay for it
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=False,  # see proxies.py
+        **tls_of(settings),
         h11_max_incomplete_event_size=_HEADER_BYTES,
         timeout_graceful_shutdown=round(longest),
     )
-    return Server(config)
+    return Server(config, app.state.service)

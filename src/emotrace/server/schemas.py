@@ -22,13 +22,14 @@ class _Answer(BaseModel):
 
 
 class Problem(_Answer):
-    """An error (RFC 9457)."""
+    """An error (RFC 9457); ``request`` is the id under which the server's log tells of it."""
 
     type: str
     title: str
     status: int
     detail: str
     code: str
+    request: str | None = None
 
 
 class Score(_Answer):
@@ -122,6 +123,8 @@ class Recognition(_Answer):
     verdict: Verdict | None
     embedding: list[float] | None = None
     frames: list[Frame] | None = None
+    id: str | None = None
+    not_kept: str | None = None
 
 
 class Classic(_Answer):

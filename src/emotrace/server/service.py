@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from fastapi import Request
+from typing_extensions import Unpack
 
+from emotrace.audio import Source
 from emotrace.errors import EmotraceError
 from emotrace.models.cpu import cores
+from emotrace.pipeline import PipelineOptions, analyse
 from emotrace.postprocess.presets import Preset, presets
 from emotrace.recognition import Recognizer
+from emotrace.recognition.recognizer import Progress
+from emotrace.results import Recognition, SpeakerReference
+from emotrace.server.access import Caller
+from emotrace.server.decoding import decoders_of
+from emotrace.server.keeping import Keeping, Receipt, What, ended, tidying
+from emotrace.server.logs import note
+from emotrace.server.metrics import Metrics
 from emotrace.server.models import Models, load_recognizer, resolve
 from emotrace.server.problems import RETRY_SECONDS, RequestError
 from emotrace.server.settings import Settings
+from emotrace.server.streams import Streams
 from emotrace.server.uploads import Form, read_form
 from emotrace.server.work import GoOn, WorkQueue
+from emotrace.store import Store
 
 Result = TypeVar("Result")
 
@@ -26,8 +38,6 @@ UPLOADS = 128
 """Uploads at the same time; each may take as much disk as a request may have bytes."""
 
 TICK_SECONDS = 1.0
-
-log = logging.getLogger("emotrace.server")
 
 
 class Service:
@@ -45,28 +55,63 @@ class Service:
         presets: by name.
         models: loaded ones.
         queue: of the work.
+        metrics: figures for Prometheus.
+        streams: the live ones.
+        store: what is kept; None before :meth:`open`.
+        decoders: processes that decode uploads; None decodes them in this one.
     """
 
     def __init__(self, settings: Settings, load: Callable[[str], Recognizer] | None = None) -> None:
         self.settings = settings
         self.presets: dict[str, Preset] = presets(settings.presets)
         self.default = resolve("auto", settings)
+        self.metrics = Metrics()
         self.models = Models(
-            load or (lambda name: load_recognizer(name, settings)), idle_seconds=settings.idle_seconds
+            load or (lambda name: load_recognizer(name, settings, self.metrics)),
+            idle_seconds=settings.idle_seconds,
         )
         self.queue = WorkQueue(settings.workers or cores(), settings.queue)
+        self.metrics.watch("work", "Recordings that run or wait.", "", lambda: self.queue.taken)
+        self.metrics.watch("models", "Models by state.", "state", self.models.states)  # type: ignore[arg-type]
+        self.streams = Streams(settings.streams, settings.workers or cores())
+        self.decoders = decoders_of(settings)
+        self.store: Store | None = None
         self._uploading = 0
         self._to_preload = settings.preload
+
+    def open(self) -> Store:
+        """Open the database, if it is not open.
+
+        Raises:
+            StoreError: it cannot be reached, or was made by a newer emotrace.
+            OutputError: its folder cannot be made.
+        """
+        if self.store is None:
+            url = self.settings.database_url
+            self.store = Store(None if url is None else url.get_secret_value(), self.settings.data_folder)
+        return self.store
+
+    def keep(self, result: Recognition, caller: Caller, **what: Unpack[What]) -> Receipt:
+        """Keep a recognition for its caller, as the settings say; see :mod:`emotrace.server.keeping`."""
+        return Keeping(self.settings, self.open()).keep(result, caller, **what)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Load, release and retry models in the background; at the end, wait for what runs."""
+        store = await asyncio.to_thread(self.open)
         keeper = asyncio.ensure_future(self._keep())
+        tidier = asyncio.ensure_future(tidying(self.settings, store))
         try:
             yield
         finally:
             keeper.cancel()
+            await ended(tidier)
+            await self.streams.close()
             await asyncio.to_thread(self.queue.close)
+            if self.decoders is not None:
+                await asyncio.to_thread(self.decoders.close)
+            self.store = None
+            store.close()
 
     def check_ready(self) -> None:
         """Whether a recognition would be answered now.
@@ -79,6 +124,21 @@ class Service:
             raise RequestError("not-ready", "the model cannot be loaded; it is tried again: see the log")
         if self._to_preload and state != "loaded":
             raise RequestError("not-ready", "the model is being loaded; come again in a moment")
+
+    def analyse(
+        self,
+        recognizer: Recognizer,
+        source: Source,
+        options: PipelineOptions,
+        *,
+        reference: SpeakerReference | None = None,
+        on_progress: Progress | None = None,
+    ) -> Recognition:
+        """What :func:`emotrace.pipeline.analyse` gives, counted."""
+        start = time.perf_counter()
+        result = analyse(recognizer, source, options, reference=reference, on_progress=on_progress)
+        self.metrics.recognised(result, time.perf_counter() - start)
+        return result
 
     async def answer(
         self,
@@ -132,9 +192,11 @@ class Service:
             )
         self._uploading += 1
         try:
-            return await read_form(request, files)
+            form = await read_form(request, files, decoders=self.decoders)
         finally:
             self._uploading -= 1
+        note().source = form.files[next(iter(files))][0].name
+        return form
 
     async def _keep(self) -> None:
         while True:

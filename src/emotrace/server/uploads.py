@@ -5,12 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
+from emotrace.audio import Decoder, Limits
+from emotrace.audio.decode import Blocks
+from emotrace.audio.isolated import Decoders
+from emotrace.outputs.writing import output_errors
 from emotrace.server.problems import RequestError
 
 MAX_FIELDS = 32
@@ -24,17 +31,32 @@ class Upload(io.BufferedIOBase):
     Args:
         name: as the client calls it.
         file: holds the content.
+        decoders: decode it; None decodes it in this process.
 
     >>> import io
     >>> Upload("C:\\talks\\monday.wav", io.BytesIO(b"RIFF")).name
     'monday.wav'
     """
 
-    def __init__(self, name: str, file: Any) -> None:
+    def __init__(self, name: str, file: Any, decoders: Decoders | None = None) -> None:
         base = name.replace("\\", "/").rpartition("/")[2]
         shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in base)
         self.name = shown[-_LONGEST_NAME:] or "upload"
-        self._file = file
+        self._file, self._decoders = file, decoders
+
+    def decoder(self, *, channel: int | None, limits: Limits, block_seconds: float) -> Blocks:
+        """See :class:`emotrace.audio.sources.DecodedElsewhere`."""
+        if self._decoders is None:
+            self.seek(0)
+            return Decoder(self, channel=channel, limits=limits, block_seconds=block_seconds)
+        return self._decoders.open(
+            self._file, self.name, channel=channel, limits=limits, block_seconds=block_seconds
+        )
+
+    @property
+    def path(self) -> Path:
+        """Where it is, if it was written into a folder."""
+        return Path(self._file.name)
 
     def read(self, size: int | None = -1, /) -> bytes:
         """See :class:`io.BufferedIOBase`."""
@@ -79,15 +101,23 @@ class Form:
                 upload.close()
 
 
-async def read_form(request: Request, files: Mapping[str, int]) -> Form:
+async def read_form(
+    request: Request,
+    files: Mapping[str, int],
+    decoders: Decoders | None = None,
+    folder: Path | None = None,
+) -> Form:
     """Read a multipart body.
 
     Args:
         request: whose body it is.
         files: how many files of each name may come; the first must.
+        decoders: decode the files; None decodes them in this process.
+        folder: where the files are written, to stay there; None is temporary ones.
 
     Raises:
         RequestError: it is none, a broken one, or has other files in it.
+        OutputError: they cannot be written.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
@@ -97,7 +127,7 @@ async def read_form(request: Request, files: Mapping[str, int]) -> Form:
         )
     form = Form()
     try:
-        _sort(await _parsed(request, sum(files.values())), form, files)
+        _sort(await _parsed(request, sum(files.values()), folder), form, files, decoders)
         first = next(iter(files))
         if first not in form.files:
             raise RequestError(
@@ -110,19 +140,52 @@ async def read_form(request: Request, files: Mapping[str, int]) -> Form:
     return form
 
 
-async def _parsed(request: Request, files: int) -> FormData:
+async def _parsed(request: Request, files: int, folder: Path | None) -> FormData:
+    limits = {"max_files": files, "max_fields": MAX_FIELDS, "max_part_size": MAX_FIELD_BYTES}
     try:
-        return await request.form(max_files=files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+        if folder is None:
+            return await request.form(**limits)
+        with output_errors("jobs"):
+            return await _Storing(request.headers, request.stream(), **limits).into(folder)
     except HTTPException as error:
         raise RequestError("multipart", f"the form cannot be read: {error.detail}") from error
+    except MultiPartException as error:
+        raise RequestError("multipart", f"the form cannot be read: {error.message}") from error
     except (ValueError, LookupError) as error:  # of odd character sets and headers
         raise RequestError("multipart", "the form cannot be read: send it as curl -F does") from error
 
 
-def _sort(data: FormData, form: Form, files: Mapping[str, int]) -> None:
+class _Stored(UploadFile):
+    """A file that is closed when all of it is written, so that any number may come."""
+
+    async def seek(self, offset: int) -> None:
+        """The parser's last word on a file."""
+        await run_in_threadpool(self.file.close)
+
+
+class _Storing(MultiPartParser):
+    """A parser that writes each file where it is to stay."""
+
+    async def into(self, folder: Path) -> FormData:
+        self._folder, self._count = folder, 0
+        return await self.parse()
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        part = self._current_part
+        if part.file is None:
+            return
+        part.file.file.close()
+        file = (self._folder / f"upload-{self._count}").open("xb")
+        self._count += 1
+        self._files_to_close_on_error.append(file)  # type: ignore[arg-type]
+        part.file = _Stored(file, size=0, filename=part.file.filename, headers=part.file.headers)
+
+
+def _sort(data: FormData, form: Form, files: Mapping[str, int], decoders: Decoders | None) -> None:
     for name, value in data.multi_items():
         if isinstance(value, UploadFile):
-            form.files.setdefault(name, []).append(Upload(value.filename or "", value.file))
+            form.files.setdefault(name, []).append(Upload(value.filename or "", value.file, decoders))
         elif name in form.fields:
             raise RequestError("option", f"the field {name[:60]!r} came twice; give it once")
         else:

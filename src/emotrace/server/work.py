@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from emotrace.recognition.parallel import GivenUp
@@ -132,7 +133,7 @@ class WorkQueue:
         if full:
             leave(None)
             raise self._busy()
-        future = self._pool.submit(timed)
+        future = self._pool.submit(copy_context().run, timed)  # with the id of the request
         future.add_done_callback(leave)
         return future
 

@@ -1,0 +1,370 @@
+"""Decoding in another process, with limits on memory and time and, where the system allows it, no network.
+
+What a decoder library does with a file that was made to harm is then done to that process alone: the file is
+refused, the process replaced. Samples are those of :class:`~emotrace.audio.Decoder`, to the bit.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+
+from emotrace.audio.isolated_child import LONGEST_MESSAGE, STOP
+from emotrace.audio.pieces import Description
+from emotrace.audio.sources import Limits, quoted
+from emotrace.errors import AudioError, EmotraceError, LimitError, NoAudioError, OptionError
+from emotrace.results import Array
+from emotrace.timing import SAMPLING_RATE, seconds_to_samples
+
+MEMORY_BYTES = 512 * 1024**2
+CPU_SECONDS = 120.0
+STALL_SECONDS = 60.0
+"""Without a block, after which a decoder is taken for stuck."""
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 2.0
+_MOST_FILES = 1000  # of one process, so that what a decoder library leaks does not add up
+_KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")  # secrets are in others
+_NONSENSE = (EOFError, OSError, ValueError, KeyError, TypeError)
+_ERRORS = {error.code: error for error in (AudioError, NoAudioError, LimitError, OptionError)}
+
+log = logging.getLogger("emotrace.audio")
+
+
+class Decoders:
+    """Processes that decode, started when they are needed and kept for the next file.
+
+    Nobody waits for one: when all are taken another one is started, and ended after its file.
+
+    Args:
+        keep: processes to keep.
+        memory_bytes: what each may take on top of its own code.
+        cpu_seconds: of computing for one file.
+
+    >>> import io, wave
+    >>> file = io.BytesIO()
+    >>> with wave.open(file, "wb") as out:
+    ...     out.setparams((1, 2, 16000, 0, "NONE", ""))
+    ...     out.writeframes(bytes(48000))
+    >>> decoders = Decoders(1)
+    >>> with decoders.open(file, "talk.wav") as blocks:
+    ...     blocks.description.codec, [len(block) for block in blocks]
+    ('pcm_s16le', [16000, 8000])
+    >>> decoders.close()
+    """
+
+    def __init__(
+        self, keep: int, *, memory_bytes: int = MEMORY_BYTES, cpu_seconds: float = CPU_SECONDS
+    ) -> None:
+        self._keep, self._memory, self._seconds = keep, memory_bytes, cpu_seconds
+        self._lock = threading.Lock()
+        self._idle: list[_Process] = []
+        self._closed = False
+
+    def open(
+        self,
+        file: Any,
+        name: str,
+        *,
+        channel: int | None = None,
+        limits: Limits | None = None,
+        block_seconds: float = 1.0,
+    ) -> IsolatedDecoder:
+        """Begin to decode a file, from its first byte on.
+
+        Args:
+            file: binary; what has no descriptor is copied to a temporary file.
+            name: for messages, and for its extension.
+            channel: see :class:`~emotrace.audio.Decoder`; so are the others.
+            limits: see there.
+            block_seconds: see there.
+
+        Raises:
+            AudioError: see there.
+            EmotraceError: no process can be started.
+        """
+        chosen = limits or Limits()
+        order = {
+            "name": name,
+            "channel": channel,
+            "max_bytes": chosen.max_bytes,
+            "max_seconds": chosen.max_seconds,
+            "block_seconds": block_seconds,
+        }
+        with _Descriptor(file) as descriptor:
+            process = self._sent(json.dumps(order).encode(), descriptor)
+        return IsolatedDecoder(self, process, name, chosen)
+
+    def close(self) -> None:
+        """End the processes; those that are at work end after their file."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for process in idle:
+            process.end()
+
+    def give_back(self, process: _Process) -> None:
+        """Keep a process that has ended its file, or end it."""
+        with self._lock:
+            room = not self._closed and len(self._idle) < self._keep and process.files < _MOST_FILES
+            if room:
+                self._idle.append(process)
+        if not room:
+            process.end()
+
+    def _sent(self, order: bytes, descriptor: int) -> _Process:
+        while True:
+            with self._lock:
+                process, fresh = (self._idle.pop(), False) if self._idle else (None, True)
+            process = process or _Process(self._memory, self._seconds)
+            try:
+                process.send(order, descriptor)
+            except OSError:
+                process.end()  # it died while nobody used it
+                if fresh:
+                    raise _not_started("it ended at once") from None
+            else:
+                return process
+
+
+class IsolatedDecoder:
+    """What another process decodes; as :class:`~emotrace.audio.Decoder`.
+
+    Args:
+        decoders: gets the process back.
+        process: has its file.
+        name: of the file.
+        limits: were given to the process, which is not trusted.
+
+    Attributes:
+        name: see there; so are the others.
+        description: see there.
+        warning: see there.
+        clipping_share: see there.
+    """
+
+    def __init__(self, decoders: Decoders, process: _Process, name: str, limits: Limits) -> None:
+        self.name, self._label = name, quoted(name)
+        self.warning: str | None = None
+        self.clipping_share = 0.0
+        self._decoders, self._process = decoders, process
+        self._left = seconds_to_samples(limits.max_seconds) + SAMPLING_RATE
+        self._ended = False
+        self.description = self._described(self._next())
+
+    def __enter__(self) -> IsolatedDecoder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Array]:
+        if self._ended:
+            raise AudioError(f"{self._label} was closed; open it again to decode it")
+        try:
+            while (block := self._next()) is not None:
+                yield self._sound(block)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Want no more of it."""
+        if self._ended:
+            return
+        with suppress(EmotraceError):
+            self._process.stop()
+            while not self._ended:
+                self._next(_STOP_SECONDS)
+
+    def _next(self, seconds: float | None = None) -> bytes | None:
+        """The next message, without its letter; None at the end.
+
+        Raises:
+            EmotraceError: it is an error, or there is none.
+        """
+        try:
+            message = self._process.receive(STALL_SECONDS if seconds is None else seconds)
+            letter, content = message[:1], message[1:]
+            error = _told(content) if letter == b"x" else None
+            if letter == b"e":
+                told = json.loads(content)
+                self.clipping_share = float(told["clipping_share"])
+                self.warning = None if told["warning"] is None else str(told["warning"])
+        except _NONSENSE:
+            raise self._broken() from None
+        if letter in (b"d", b"s"):
+            return content
+        if letter not in (b"e", b"x"):
+            raise self._broken()
+        self._ended = True
+        self._decoders.give_back(self._process)
+        if error is not None:
+            raise error
+        return None
+
+    def _described(self, content: bytes | None) -> Description:
+        try:
+            told = json.loads(content or b"")
+            seconds = told["duration"]
+            return Description(
+                container=str(told["container"]),
+                codec=str(told["codec"]),
+                sampling_rate=int(told["sampling_rate"]),
+                channels=int(told["channels"]),
+                duration=None if seconds is None else float(seconds),
+            )
+        except _NONSENSE:
+            raise self._broken() from None
+
+    def _sound(self, content: bytes) -> Array:
+        self._left -= len(content) // 4
+        if len(content) % 4 or self._left < 0:
+            raise self._broken()
+        return np.frombuffer(bytearray(content), np.float32)
+
+    def _broken(self) -> AudioError:
+        """Why there is no next message; the process is ended."""
+        self._ended = True
+        status = self._process.kill()
+        log.warning("the decoding process %d ended with %s and is replaced", self._process.number, status)
+        if status == -signal.SIGXCPU:
+            seconds = self._process.seconds
+            return LimitError(
+                f"{self._label} needs more than {seconds:g} s of computing to be decoded; cut it"
+            )
+        return AudioError(
+            f"{self._label} cannot be decoded: it brought the decoder down; get a good copy, or convert it"
+        )
+
+
+class _Process:
+    """One child and the way to it."""
+
+    def __init__(self, memory: int, seconds: float) -> None:
+        if not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
+            raise OptionError("decoding in another process needs Linux or macOS; set decode_workers to 0")
+        self.files, self.seconds = 0, seconds
+        ours, theirs = socket.socketpair()
+        with theirs:
+            arguments = (str(theirs.fileno()), str(memory), str(seconds))
+            self._child = subprocess.Popen(
+                (sys.executable, "-m", "emotrace.audio.isolated_child", *arguments),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                cwd="/",
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C is for the service, which finishes what runs
+            )
+        self._connection = Connection(ours.detach())
+        try:
+            told = json.loads(self.receive(_START_SECONDS))
+        except (EOFError, OSError, ValueError) as problem:
+            raise _not_started(f"it ended with {self.kill()}") from problem
+        log.info("decoding process %d started%s", self.number, _fenced(told))
+
+    @property
+    def number(self) -> int:
+        """Its process id."""
+        return self._child.pid
+
+    def send(self, order: bytes, descriptor: int) -> None:
+        """Give it a file."""
+        self._connection.send_bytes(order)
+        send_handle(self._connection, descriptor, self.number)
+        self.files += 1
+
+    def receive(self, seconds: float) -> bytes:
+        """Its next message.
+
+        Raises:
+            EOFError: it ended.
+            OSError: it says nothing, or too much.
+        """
+        if not self._connection.poll(seconds):
+            raise OSError("no message")
+        return self._connection.recv_bytes(LONGEST_MESSAGE * 64)
+
+    def stop(self) -> None:
+        """Tell it that the rest of the file is not wanted."""
+        with suppress(OSError):
+            self._connection.send_bytes(STOP)
+
+    def end(self) -> None:
+        """Hang up and wait for its end."""
+        self._connection.close()
+        try:
+            self._child.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> int:
+        """End it now; its exit status, negative for a signal."""
+        self._connection.close()
+        with suppress(subprocess.TimeoutExpired):
+            return self._child.wait(0.2)  # of its own accord, which tells why
+        self._child.kill()
+        return self._child.wait()
+
+
+class _Descriptor:
+    """The descriptor of a file whose content is on disk."""
+
+    def __init__(self, file: Any) -> None:
+        self._copy: IO[bytes] | None = None
+        file.flush()
+        try:
+            self._number: int = file.fileno()
+        except OSError:  # it is in memory
+            self._copy = tempfile.TemporaryFile()  # noqa: SIM115
+            file.seek(0)
+            shutil.copyfileobj(file, self._copy)
+            self._copy.flush()
+            self._number = self._copy.fileno()
+
+    def __enter__(self) -> int:
+        return self._number
+
+    def __exit__(self, *_: object) -> None:
+        if self._copy is not None:
+            self._copy.close()
+
+
+def _environment() -> dict[str, str]:
+    one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, **one_thread, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def _told(content: bytes) -> EmotraceError:
+    told = json.loads(content)
+    return _ERRORS.get(told["code"], AudioError)(str(told["message"]))
+
+
+def _fenced(told: dict[str, Any]) -> str:
+    return ", without network" if told.get("without_network") else ""
+
+
+def _not_started(reason: str) -> EmotraceError:
+    return EmotraceError(f"no decoding process can be started: {reason}; its own words are on standard error")

@@ -1,0 +1,26 @@
+"""The recording that comes with emotrace, to try with; a speech synthesiser made it."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from emotrace.errors import InputError
+
+SUFFIXES = (".flac", ".ogg", ".wav")
+
+
+def sample_path() -> Path:
+    """The shipped recording.
+
+    Raises:
+        InputError: it is not there.
+
+    >>> sample_path().is_file()
+    True
+    """
+    folder = Path(str(files("emotrace"))) / "sample"
+    found = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES)
+    if not found:
+        raise InputError(f"there is no recording in {str(folder)!r}; install emotrace again")
+    return found[0]

@@ -1,0 +1,143 @@
+"""Where everything is, on disk: memory does not grow with the number of inputs.
+
+An SQLite file beside the log, made anew by each run from the log and the inputs, and removed at its end. The
+log stays the only truth.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emotrace.outputs.writing import output_error, output_errors
+
+PAGE = 500
+"""Rows that are in memory at a time."""
+
+_SETTINGS = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA temp_store = FILE;
+PRAGMA cache_size = -16000;
+CREATE TABLE logged (key BLOB PRIMARY KEY, offset INTEGER, failed INTEGER, state TEXT) WITHOUT ROWID;
+CREATE INDEX place ON logged (offset);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Where an entry is.
+
+    Attributes:
+        offset: of its line in the log, in bytes.
+        failed: it is that of a failure.
+        state: see :class:`~emotrace.batch.jobs.Outcome`.
+    """
+
+    offset: int
+    failed: bool
+    state: tuple[int, int] | None
+
+
+class Index(Mapping[bytes, Logged]):
+    """Where the entry of each key is, in a file; in the order of the log; used from any thread.
+
+    Args:
+        path: of the file; what is there goes.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        with output_errors(path):
+            path.unlink(missing_ok=True)
+        with self._explained():
+            self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._base.executescript(_SETTINGS)
+            self._base.execute("BEGIN")  # never ended: nothing has to outlive the run
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._base.close()
+        with suppress(OSError):
+            self._path.unlink()
+
+    def __getitem__(self, key: bytes) -> Logged:
+        for offset, failed, state in self.rows(
+            "SELECT offset, failed, state FROM logged WHERE key = ?", (key,)
+        ):
+            return Logged(offset, bool(failed), state_of(state))
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[bytes]:
+        command = "SELECT offset, key FROM logged WHERE offset > ? ORDER BY offset LIMIT ?"
+        last = -1
+        while page := self.rows(command, (last, PAGE)):
+            yield from (key for _, key in page)
+            last = page[-1][0]
+
+    def __len__(self) -> int:
+        return int(self.rows("SELECT count(*) FROM logged")[0][0])
+
+    def put(self, key: bytes, logged: Logged) -> None:
+        """The entry of a key is there now.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        row = (key, logged.offset, logged.failed, state_text(logged.state))
+        self.rows("INSERT OR REPLACE INTO logged VALUES (?, ?, ?, ?)", row)
+
+    def rows(self, command: str, values: Sequence[Any] = ()) -> list[Any]:
+        """What an SQL command gives.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with self._lock, self._explained():
+            return self._base.execute(command, values).fetchall()
+
+    def many(self, command: str, values: Iterable[Sequence[Any]]) -> int:
+        """Run an SQL command for each of some values; how many rows it changed.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with self._lock, self._explained():
+            return self._base.executemany(command, values).rowcount
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as problem:
+            full = "full" in str(problem)
+            code = errno.ENOSPC if full else errno.EIO
+            raise output_error(self._path, OSError(code, str(problem))) from problem
+
+
+def state_text(state: tuple[int, int] | None) -> str | None:
+    """A file's size and time as the index compares them.
+
+    >>> state_text((10, 20)), state_of("10 20")
+    ('10 20', (10, 20))
+    """
+    return None if state is None else f"{state[0]} {state[1]}"
+
+
+def state_of(text: str | None) -> tuple[int, int] | None:
+    """The reverse of :func:`state_text`."""
+    if text is None:
+        return None
+    size, changed = text.split()
+    return int(size), int(changed)

@@ -1,0 +1,155 @@
+"""The same work on a Ray cluster, by Ray Data: actors that hold the model, more of them when there is room.
+
+The driver keeps the log, so a batch that was begun on one engine goes on on another. Ray does lost work
+again; an outcome that comes twice is taken once (see :mod:`.runner`). What the nodes need: the same versions
+of emotrace and Ray, the same model, and the inputs under the same paths (a shared folder) or URLs.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import emotrace
+from emotrace.batch import remote
+from emotrace.batch.jobs import Job, Outcome, file_state
+from emotrace.batch.ray_session import Session
+from emotrace.batch.ray_worker import COLUMN, Actor, Attempts, Block, Posting
+from emotrace.batch.work import Unit, units_of
+from emotrace.batch.worker import Orders
+from emotrace.errors import OptionError
+from emotrace.pipeline import PipelineOptions
+from emotrace.results import ModelInfo
+
+BLOCK_UNITS = 16
+BLOCK_BYTES = 4_000_000
+"""A block holds so many recordings, or so many bytes of them: what is done again when its actor is lost."""
+
+WINDOW_BLOCKS = 500
+"""Blocks for each actor that are in Ray's memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class RayOptions:
+    """How a cluster is used.
+
+    Attributes:
+        address: of the cluster, as ``host:port``; ``auto`` is the one that this machine belongs to. None
+            starts one on this machine, for the time of the batch.
+        most: actors at most; 0 is what fits into the cluster as it is now. More than that lets a cluster
+            that can grow do so.
+        least: actors at least; they are waited for. 0 is what fits now, up to ``most``.
+        cpus: processors that each actor takes; also the threads of its model.
+        gpus: graphics processors that each actor takes; a fraction lets several share one.
+
+    Raises:
+        OptionError: a value is out of range.
+    """
+
+    address: str | None = None
+    most: int = 0
+    least: int = 0
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.most < 0 or self.least < 0:
+            raise OptionError(f"workers are {self.least} to {self.most}; expected 0 (the rule) or more")
+        if self.most and self.least > self.most:
+            raise OptionError(
+                f"at least {self.least} and at most {self.most} workers; expected fewer at least"
+            )
+        if self.cpus <= 0 or self.gpus < 0:
+            raise OptionError(
+                f"{self.cpus:g} CPUs and {self.gpus:g} GPUs for each worker; expected more than 0 CPUs"
+            )
+
+
+class RayEngine:
+    """Actors on the nodes of a Ray cluster.
+
+    Args:
+        orders: of the actors.
+        info: the model that they must have.
+        options: how the cluster is used.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+    """
+
+    def __init__(self, orders: Orders, info: ModelInfo, options: RayOptions | None = None) -> None:
+        self._orders, self._info = orders, info
+        self._session = Session((options or RayOptions()).address)
+        self._use = options or RayOptions()
+
+    @property
+    def info(self) -> ModelInfo:
+        """Which model runs, and where."""
+        return self._info
+
+    @property
+    def options(self) -> PipelineOptions:
+        """What is asked of each recording."""
+        return self._orders.options
+
+    def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
+        """See :meth:`~emotrace.batch.engine.Engine.run`.
+
+        Raises:
+            DeviceError: the cluster cannot be reached, or has no room for one actor.
+            EmotraceError: the nodes have another model or version.
+        """
+        blocks = _blocks(units_of(jobs))
+        first = next(blocks, None)
+        if first is None:
+            return
+        with self._session as session:
+            least, most = session.actors(self._use.least, self._use.most, self._use.cpus, self._use.gpus)
+            attempts = session.beside_driver(Attempts)
+            window = [first]
+            while window:
+                window += islice(blocks, WINDOW_BLOCKS * most - len(window))
+                yield from self._outcomes(
+                    session, window, (least, min(most, max(least, len(window)))), attempts
+                )
+                window = list(islice(blocks, 1))
+
+    def _outcomes(
+        self, session: Session, blocks: list[Block], actors: tuple[int, int], attempts: Any
+    ) -> Iterator[Outcome]:
+        import pyarrow as pa
+
+        posting = Posting(self._orders, self._info, os.getcwd(), emotrace.__version__)  # noqa: PTH109
+        packed = (pickle.dumps(block, pickle.HIGHEST_PROTOCOL) for block in blocks)
+        tables = [pa.table({COLUMN: pa.array([data], pa.large_binary())}) for data in packed]
+        each = (self._use.cpus, self._use.gpus)
+        for table in session.mapped(tables, Actor, (posting, attempts), actors, each):
+            for data in table[COLUMN]:
+                outcome = pickle.loads(data.as_py())
+                if isinstance(outcome, Exception):
+                    raise outcome
+                yield outcome
+
+
+def _blocks(units: Iterable[Unit]) -> Iterator[Block]:
+    """Units put together, few if they are large."""
+    number, taken, size = 0, list[Unit](), 0
+    for unit in units:
+        taken.append(unit)
+        size += _size(unit)
+        if len(taken) >= BLOCK_UNITS or size >= BLOCK_BYTES:
+            yield Block(number, tuple(taken))
+            number, taken, size = number + 1, [], 0
+    if taken:
+        yield Block(number, tuple(taken))
+
+
+def _size(unit: Unit) -> int:
+    state = unit.jobs[0].state
+    if state is None and not remote.is_remote(unit.file):
+        state = file_state(unit.file)
+    return state[0] if state else 0

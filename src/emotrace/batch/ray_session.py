@@ -1,0 +1,203 @@
+"""A connection to a Ray cluster, and the little of Ray that is used: quiet, without usage statistics."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from emotrace.errors import DeviceError, MissingExtraError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+STORE_BYTES = 200_000_000
+"""Ray's shared memory on a cluster of one machine that is started here."""
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+}
+"""Set where the user has not set them; some are read when Ray is imported."""
+
+
+class Session:
+    """A context in which Ray is connected; a connection that was there before is used and stays.
+
+    Args:
+        address: see :class:`~emotrace.batch.ray_engine.RayOptions`.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        from importlib.util import find_spec
+
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
+        if find_spec("ray") is None or find_spec("pyarrow") is None:
+            raise MissingExtraError("the engine ray needs Ray: pip install 'emotrace[ray]'")
+        self._address = address
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Session:
+        import ray
+
+        with ExitStack() as stack:
+            stack.enter_context(_quiet())
+            if not ray.is_initialized():
+                self._connect()
+                stack.callback(ray.shutdown)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _connect(self) -> None:
+        import ray
+
+        from emotrace.models.cpu import cores
+
+        here: dict[str, Any] = {}
+        if self._address is None:
+            here = {"num_cpus": cores(), "object_store_memory": STORE_BYTES, "include_dashboard": False}
+        try:
+            with _without_stderr():
+                ray.init(
+                    address=self._address or "local",
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                    configure_logging=False,
+                    **here,
+                )
+        except Exception as problem:  # of many kinds
+            reason = " ".join(str(problem).split())[:300] or type(problem).__name__
+            where = f"at {self._address!r} cannot be reached" if self._address else "cannot be started"
+            raise DeviceError(
+                f"the Ray cluster {where}: {reason}; check the address, and that Ray and Python have the "
+                "same versions there"
+            ) from problem
+
+    def actors(self, least: int, most: int, cpus: float, gpus: float) -> tuple[int, int]:
+        """How many actors there are to be, at least and at most.
+
+        Args:
+            least: what was asked for; 0 is what fits now, up to ``most``.
+            most: what was asked for; 0 is what fits now.
+            cpus: for each.
+            gpus: for each.
+
+        Raises:
+            DeviceError: not one fits, and the cluster was not told to grow.
+        """
+        import ray
+
+        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        fit = int(there.get("CPU", 0) / cpus + 1e-6)
+        if gpus:
+            fit = min(fit, int(there.get("GPU", 0) / gpus + 1e-6))
+        if not fit and not most:
+            raise DeviceError(
+                f"the Ray cluster has {there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs, no room "
+                f"for a worker with {cpus:g} and {gpus:g}; ask for less, or give --workers to let it grow"
+            )
+        most = most or fit
+        return max(1, least or min(fit, most)), most
+
+    def beside_driver(self, kind: type) -> Any:
+        """A handle of a new actor on the driver's node, which lives as long as the driver does."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        return ray.remote(kind).options(num_cpus=0, scheduling_strategy=here).remote()
+
+    def mapped(
+        self,
+        tables: Sequence[pa.Table],
+        kind: type,
+        arguments: tuple[Any, ...],
+        actors: tuple[int, int],
+        each: tuple[float, float],
+    ) -> Iterator[pa.Table]:
+        """Tables, each given to an actor of a pool; what they make of them, in any order.
+
+        Args:
+            tables: one for each call.
+            kind: of the actors.
+            arguments: of the actors.
+            actors: how many, at least and at most.
+            each: CPUs and GPUs of an actor.
+        """
+        import ray
+        from ray.data import ActorPoolStrategy
+
+        pool = ActorPoolStrategy(
+            min_size=actors[0], max_size=actors[1], initial_size=actors[0], max_tasks_in_flight_per_actor=2
+        )
+        data = ray.data.from_arrow(list(tables)).map_batches(
+            kind,
+            compute=pool,
+            batch_size=None,
+            batch_format="pyarrow",
+            fn_constructor_args=arguments,
+            num_cpus=each[0],
+            num_gpus=each[1],
+        )
+        yield from data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing of Ray's own on standard output, which is for results, or on the terminal."""
+    import ray.data
+    from ray._private import worker
+
+    with ExitStack() as stack:
+        for name in ("ray", "ray.data"):
+            logger = logging.getLogger(name)
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
+        context = ray.data.DataContext.get_current()
+        for setting, value in _SETTINGS.items():
+            if hasattr(context, setting):
+                stack.callback(setattr, context, setting, getattr(context, setting))
+                setattr(context, setting, value)
+        if hasattr(worker, "print_to_stdstream"):  # it has no switch
+            stack.callback(setattr, worker, "print_to_stdstream", worker.print_to_stdstream)
+            worker.print_to_stdstream = lambda *_, **__: None
+        yield
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """What is not Python tells there that it will tell nothing."""
+    try:
+        kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+_SETTINGS = {
+    "enable_progress_bars": False,
+    "enable_operator_progress_bars": False,
+    "print_on_execution_start": False,
+    "execution_no_progress_timeout_s": -1,  # a long recording takes long
+    "max_consecutive_actor_init_deaths": 5,  # a node may be lost then, too
+}

@@ -1,0 +1,169 @@
+"""``emotrace keys``: who may ask the service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emotrace.cli.messages import tell
+from emotrace.errors import OptionError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from emotrace.store import Key, Store
+
+app = typer.Typer(help="API keys of the service: make, list, revoke.")
+
+SCOPES = ("recognize", "history", "models", "admin")
+_DAYS = {"d": 1.0, "h": 1 / 24, "w": 7.0}
+_MOST_DAYS = 36_500
+
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="PATH", help="The TOML file of the service's settings.")
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="PATH", help="The service's data folder, if not its own.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def _keys(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_keys()
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who or what it is for.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="|".join(SCOPES),
+            help="What it may do; give it several times for several. [default: recognize and history]",
+        ),
+    ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Requests a minute; 0 is no limit. [default: the service's]"),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Requests at a time; 0 is no limit. [default: the service's]"),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="90d", help="Hours (h), days (d) or weeks (w) that it is good for.")
+    ] = None,
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a key and print it, this one time; what is stored is only a digest of it."""
+    scopes = set(scope or SCOPES[:2])
+    if unknown := scopes.difference(SCOPES):
+        raise OptionError(f"there is no scope {min(unknown)!r}; expected {', '.join(SCOPES)}")
+    if not (name.strip() and name.isprintable() and len(name) <= 100):
+        raise OptionError(f"the name {name[:100]!r} is no name; expected up to 100 letters on one line")
+    until = None if expires is None else _moment(expires)
+    with _opened(config, data_dir) as store:
+        from emotrace.server.authentication import digest_of, new_key
+
+        identifier, key = new_key()
+        store.keys.add(
+            identifier,
+            name.strip(),
+            digest_of(key),
+            scopes,
+            expires=until,
+            rate_per_minute=rate,
+            concurrency=concurrency,
+        )
+    typer.echo(key)
+    tell(f"key {identifier} of {name.strip()!r} may: {', '.join(sorted(scopes))}; it is not shown again")
+
+
+@app.command("list")
+def list_keys(config: Config = None, data_dir: DataDir = None) -> None:
+    """List the keys: id, name, scopes, limits, and until when they are good."""
+    with _opened(config, data_dir) as store:
+        keys = store.keys.list()
+    if not keys:
+        tell("there are no keys; make one: emotrace keys create NAME")
+        return
+    rows: list[tuple[str, ...]] = [
+        ("ID", "NAME", "SCOPES", "RATE", "AT A TIME", "CREATED", "LAST USED", "STATE")
+    ]
+    rows += [_row(key) for key in keys]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(metavar="ID", help="As `emotrace keys list` shows it.")],
+    config: Config = None,
+    data_dir: DataDir = None,
+) -> None:
+    """End a key for good, and all sessions that were opened with it; within seconds if the service runs."""
+    with _opened(config, data_dir) as store:
+        found = store.keys.revoke(key)
+    if not found:
+        raise OptionError(f"there is no key {key[:100]!r} that is good; `emotrace keys list` shows them")
+    tell(f"key {key} is revoked")
+
+
+@contextmanager
+def _opened(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
+    from emotrace.cli.serve import check_extra
+
+    check_extra()
+    from emotrace.server.settings import Settings
+    from emotrace.store import Store
+
+    given = {name: value for name, value in (("config", config), ("data_dir", data_dir)) if value is not None}
+    settings = Settings.of(**given)
+    url = settings.database_url
+    store = Store(None if url is None else url.get_secret_value(), settings.data_folder)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _moment(text: str) -> datetime:
+    from datetime import datetime, timedelta, timezone
+
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([hdw])", text)
+    days = float(found[1]) * _DAYS[found[2]] if found else 0.0
+    if not 0 < days <= _MOST_DAYS:
+        raise OptionError(f"expires is {text[:60]!r}; expected a time such as 12h, 90d or 52w")
+    return datetime.now(timezone.utc) + timedelta(days=days)
+
+
+def _row(key: Key) -> tuple[str, ...]:
+    return (
+        key.id,
+        key.name,
+        ",".join(sorted(key.scopes)),
+        "" if key.rate_per_minute is None else str(key.rate_per_minute),
+        "" if key.concurrency is None else str(key.concurrency),
+        f"{key.created:%Y-%m-%d}",
+        "never" if key.last_used is None else f"{key.last_used:%Y-%m-%d %H:%M}",
+        _state(key),
+    )
+
+
+def _state(key: Key) -> str:
+    from datetime import datetime, timezone
+
+    if key.revoked is not None:
+        return f"revoked {key.revoked:%Y-%m-%d}"
+    if key.expires is None:
+        return "good"
+    past = key.expires <= datetime.now(timezone.utc)
+    return f"{'expired' if past else 'good until'} {key.expires:%Y-%m-%d %H:%M}"

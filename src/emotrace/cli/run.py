@@ -1,0 +1,149 @@
+"""``emotrace run``: the classic pipeline in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emotrace.cli import exit_codes
+from emotrace.cli.messages import one_line, tell
+from emotrace.cli.options import (
+    Channel,
+    Device,
+    MaxSeconds,
+    Model,
+    Precision,
+    Preset,
+    Presets,
+    Progress,
+    Runtime,
+    Smooth,
+    Strict,
+    Workers,
+)
+from emotrace.cli.request import Request
+from emotrace.cli.texts import Language, language_of
+
+if TYPE_CHECKING:
+    from emotrace.batch.onekey import Delivery
+    from emotrace.batch.options import BatchReport
+
+EXAMPLES = """\b
+Examples:
+  emotrace run calls/
+  emotrace run calls/ --out report --preset customer-service --lang zh
+"""
+
+
+def run(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Recordings, with all folders below.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Output folder; given again, the run goes on in it. [default: outputs/run_NAME]",
+            show_default=False,
+        ),
+    ] = None,
+    smooth: Smooth = "viterbi",
+    preset: Preset = "default",
+    presets: Presets = None,
+    strict: Strict = False,
+    no_audio: Annotated[
+        bool, typer.Option("--no-audio", help="No processed_audio.wav in the result folders.")
+    ] = False,
+    lang: Annotated[
+        Language | None,
+        typer.Option(
+            metavar="zh|en",
+            help="Language of the reports. [default: by LC_ALL, LC_MESSAGES or LANG]",
+            show_default=False,
+        ),
+    ] = None,
+    model: Model = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
+    runtime: Runtime = "auto",
+    channel: Channel = None,
+    max_seconds: MaxSeconds = 86400.0,
+    workers: Workers = 0,
+    progress: Progress = "bar",
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Check, recognise, smooth, judge and sort all recordings of a folder, and write a report.
+
+    In the output folder: normal/ and low_quality/ with a result folder for each recording, report.html (one
+    page with charts, players and reasons), quality_report.txt, results.csv, results.jsonl and summary.json.
+    Stopped or killed, the same command goes on.
+    """
+    from emotrace.batch.onekey import Delivery
+    from emotrace.errors import InputError
+    from emotrace.postprocess.presets import find_preset
+
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise InputError(f"{str(folder)!r} {what}; expected a folder of recordings")
+    request = Request(
+        inputs=(str(folder),),
+        model=model,
+        precision=precision,
+        device=device,
+        runtime=runtime,
+        channel=channel,
+        max_seconds=max_seconds,
+        smooth=None if smooth == "none" else "vote" if smooth == "voting" else smooth,
+        preset=preset,
+        presets=presets,
+    )
+    name = folder.resolve().name or "root"
+    language = lang or language_of()
+    delivery = Delivery(find_preset(preset, presets), name, strict, not no_audio, language.value)
+    place = out or Path("outputs") / f"run_{name}"
+    raise typer.Exit(_run(request, place, delivery, workers, progress, json))
+
+
+def _run(request: Request, out: Path, delivery: Delivery, workers: int, progress: str, json: bool) -> int:
+    from emotrace.batch.manifests import jobs_of
+    from emotrace.batch.onekey import run_all
+    from emotrace.batch.options import BatchOptions
+    from emotrace.cli.batch import make_engine
+    from emotrace.cli.batch_progress import BatchWatch
+
+    engine = make_engine(request, workers)
+    with BatchWatch(progress) as watch:
+        report = run_all(
+            jobs_of(request.inputs, str(out)),
+            out,
+            engine,
+            BatchOptions(embedding=False),
+            delivery,
+            on_progress=watch.update,
+            on_failure=watch.failed,
+        )
+    _told(report, out, json)
+    if report.stopped is not None:
+        return exit_codes.STOPPED
+    return exit_codes.of_run(report.record["succeeded"], [failure["code"] for failure in report.failures])
+
+
+def _told(report: BatchReport, out: Path, json: bool) -> None:
+    from emotrace.batch.onekey import REPORT_FILE
+    from emotrace.outputs.records import dumps
+
+    if report.stopped is not None:
+        tell(f"stopped: {report.stopped} (the same command goes on)")
+        return
+    record = report.record
+    if json:
+        typer.echo(dumps(record).encode("utf-8", "backslashreplace"))
+        return
+    typer.echo(
+        f"{record['total_files']} recordings: {record['normal']} normal, {record['low_quality']} of low "
+        f"quality, {record['failed']} failed"
+    )
+    tell(one_line(f"the report is {str(out / REPORT_FILE)!r}"))

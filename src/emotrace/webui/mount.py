@@ -1,0 +1,219 @@
+"""Puts the pages on the application of the service: Gradio behind a door, in both languages."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import gradio as gr
+from fastapi import FastAPI, Request, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from emotrace.audio.sample import sample_path
+from emotrace.server.problems import RequestError
+from emotrace.server.service import Service
+from emotrace.webui import downloads
+from emotrace.webui.calls import Calls
+from emotrace.webui.door import Door, new_nonce
+from emotrace.webui.languages import COOKIE, LANGUAGES, Language, language_of
+from emotrace.webui.page import build, theme
+from emotrace.webui.shelf import Shelf, remove_old
+from emotrace.webui.texts import Words
+
+STATIC = Path(__file__).parent / "static"
+
+TIDY_SECONDS = 60.0
+
+YEAR = 365 * 24 * 3600
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' blob: data:; font-src 'self' data:; connect-src 'self'; "
+    "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+"""What a page may load: nothing from other hosts, and no script but its own. Gradio draws by templates that it
+compiles, which needs 'unsafe-eval'."""
+
+_HEAD = """<title>{title}</title>
+<link rel="icon" href="/ui/static/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/ui/static/ui.css">
+<script>Object.defineProperty(navigator,"language",{{get:()=>"{tag}"}});
+Object.defineProperty(navigator,"languages",{{get:()=>["{tag}"]}});</script>
+<script src="/ui/static/ui.js" defer></script>
+<script src="/ui/static/live.js" defer></script>
+"""
+
+_STRANGE = re.compile(r'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*>|\s*<link rel="manifest"[^>]*>')
+_TAGS: dict[Language, str] = {"en": "en", "zh": "zh-CN"}
+
+
+def mount(app: FastAPI, service: Service) -> None:
+    """Add the pages to the application of the service, at ``/``.
+
+    Args:
+        app: made by :func:`emotrace.server.app.create_app`.
+        service: its own.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="emotrace-ui-"))  # which only this user may enter
+    for name in ("uploads", "results"):
+        (folder / name).mkdir()
+    sample = shutil.copy(sample_path(), folder / sample_path().name)
+    calls = Calls(service, Shelf(folder / "results"))
+    holder = FastAPI()
+    doors: dict[Language, Door] = {}
+    with _temporary(folder / "uploads"):
+        for language in LANGUAGES:
+            doors[language] = _door(holder, calls, language, Path(sample))
+    app.include_router(downloads.router(calls.shelf))
+    _add_pages(app, doors)
+    app.router.routes.extend(_Gradio(root_of(language), door) for language, door in doors.items())
+    _add_life(app, holder, calls, folder)
+
+
+def root_of(language: Language) -> str:
+    """Where Gradio's part of the pages of a language is."""
+    return f"/ui/{language}"
+
+
+def _door(holder: FastAPI, calls: Calls, language: Language, sample: Path) -> Door:
+    page = build(calls, Words(language), sample)
+    page.queue(default_concurrency_limit=None, api_open=False, max_size=calls.service.settings.queue + 256)
+    gr.mount_gradio_app(
+        holder, page, path=root_of(language), root_path=root_of(language), footer_links=[], run_history=False,
+        show_error=False, max_file_size=calls.service.settings.max_bytes, ssr_mode=False, mcp_server=False,
+        enable_monitoring=False, theme=theme(),
+    )  # fmt: skip
+    return Door(holder.router.routes.pop().app, root_of(language), _copies(page, sample))  # type: ignore[attr-defined]
+
+
+def _copies(page: gr.Blocks, sample: Path) -> frozenset[str]:
+    """Where Gradio puts the sample when it is shown."""
+    from gradio.processing_utils import save_file_to_cache
+
+    return frozenset({save_file_to_cache(sample, page.GRADIO_CACHE)})
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[None]:
+    """Lets Gradio keep its files in a folder; what it makes meanwhile stays with that."""
+    name = "GRADIO_TEMP_DIR"
+    before = os.environ.get(name)
+    os.environ[name] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+class _Gradio(BaseRoute):
+    """The route to what is open of one Gradio application; all else is as if it were not there."""
+
+    def __init__(self, root: str, door: Door) -> None:
+        self._root, self.door = root, door
+        self.path = f"{root}/{{path}}"  # for the log
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """See :class:`starlette.routing.BaseRoute`."""
+        path = scope["path"]
+        ours = scope["type"] == "http" and path.startswith(self._root + "/")
+        if ours and self.door.opens(scope["method"], path.removeprefix(self._root)):
+            return Match.FULL, {"route": self}
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See :class:`starlette.routing.BaseRoute`."""
+        await self.door(scope, receive, send)
+
+
+def _add_pages(app: FastAPI, doors: dict[Language, Door]) -> None:
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def page(request: Request) -> Response:
+        language = language_of(
+            request.query_params, request.cookies, request.headers.get("accept-language", "")
+        )
+        if "lang" in request.query_params:
+            answer = RedirectResponse("/", 303)
+            secure = request.url.scheme == "https"
+            answer.set_cookie(COOKIE, language, YEAR, httponly=True, samesite="lax", secure=secure)
+            return answer
+        status, text = await doors[language].page(request.scope, request.receive)
+        nonce = new_nonce()
+        headers = {
+            "Content-Security-Policy": POLICY.format(nonce=nonce),
+            "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+            "Vary": "Accept-Language, Cookie",
+        }
+        return HTMLResponse(rewritten(text, language, nonce), status, headers)
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    async def icon() -> Response:
+        return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")
+
+    @app.get("/ui/static/{name}", include_in_schema=False)
+    async def static(name: str) -> Response:
+        if name not in {path.name for path in STATIC.iterdir()}:
+            raise RequestError("not-found", "there is no such file; load the page again")
+        return FileResponse(STATIC / name, headers={"Cache-Control": "no-cache"})
+
+
+def rewritten(text: str, language: Language, nonce: str) -> str:
+    """Gradio's page with our head, and with a nonce at each script.
+
+    >>> page = '<html lang="en"><head><base href="./" /><script>1</script></head></html>'
+    >>> 'lang="zh-CN"' in rewritten(page, "zh", "x") and '<script nonce="x">1' in rewritten(page, "zh", "x")
+    True
+    """
+    title = html.escape(Words(language)("title"))
+    text = _STRANGE.sub("", text)
+    text = text.replace('lang="en"', f'lang="{_TAGS[language]}"', 1)
+    text = text.replace('<base href="./" />', f'<base href="{root_of(language)}/" />', 1)
+    text = text.replace("<head>", "<head>" + _HEAD.format(title=title, tag=_TAGS[language]), 1)
+    return re.sub(r"<script(?=[\s>])", f'<script nonce="{nonce}"', text)
+
+
+def _add_life(app: FastAPI, holder: FastAPI, calls: Calls, folder: Path) -> None:
+    outer = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[object]:
+        try:
+            async with outer(app) as state, holder.router.lifespan_context(holder):
+                tasks = [
+                    asyncio.ensure_future(each) for each in (_tidy(calls.shelf, folder), _part(app, calls))
+                ]
+                try:
+                    yield state
+                finally:
+                    for task in tasks:
+                        task.cancel()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    app.router.lifespan_context = lifespan
+
+
+async def _tidy(shelf: Shelf, folder: Path) -> None:
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        await asyncio.to_thread(shelf.tidy)
+        await asyncio.to_thread(remove_old, folder / "uploads")
+
+
+async def _part(app: FastAPI, calls: Calls) -> None:
+    """When the service stops, let go of the pages that are open: they would hold it up."""
+    await calls.service.streams.stopping.wait()
+    for route in app.router.routes:
+        if isinstance(route, _Gradio):
+            route.door.close()

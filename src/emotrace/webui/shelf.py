@@ -1,0 +1,146 @@
+"""Results that a page shows, and their sound, for as long as somebody may want to download them."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from emotrace.outputs import Granularity
+from emotrace.outputs.envelope import Envelope
+from emotrace.results import Failure, Recognition
+from emotrace.server.problems import RequestError
+
+KEPT_SECONDS = 3600.0
+"""How long an upload and what was made of it can be had."""
+
+MOST_BYTES = 4 * 1024**3
+"""Of sound that is kept at a time; the oldest goes first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shelved:
+    """One result.
+
+    Attributes:
+        owner: key of the caller.
+        result: the recognition.
+        granularity: what was asked for.
+        when: local time of the recognition.
+        sound: the recording, 16 kHz mono WAV.
+        outline: of its waveform.
+        embedding: whether the embedding was asked for.
+        kept: identifier in the history; None is not kept there.
+        seconds: that the recognition took.
+        record: of the recognition, with frames if they were asked for.
+    """
+
+    owner: str
+    result: Recognition
+    granularity: Granularity
+    when: datetime
+    sound: Path
+    outline: Envelope
+    embedding: bool
+    kept: str | None
+    seconds: float
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Several results.
+
+    Attributes:
+        owner: key of the caller.
+        items: identifiers of results, and failures, in the order of the files.
+    """
+
+    owner: str
+    items: tuple[str | Failure, ...] = field(default=())
+
+
+class Shelf:
+    """Holds results for their owners.
+
+    Args:
+        folder: private, for their sound.
+        clock: seconds.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.folder, self._clock = folder, clock
+        self._lock = threading.Lock()
+        self._things: OrderedDict[str, tuple[float, Shelved | Batch]] = OrderedDict()
+
+    def new_sound(self) -> Path:
+        """Where the next recording may be written."""
+        return self.folder / f"{secrets.token_urlsafe(18)}.wav"
+
+    def add(self, thing: Shelved | Batch) -> str:
+        """Keep something; its identifier, which cannot be guessed."""
+        name = secrets.token_urlsafe(18)
+        with self._lock:
+            self._things[name] = (self._clock(), thing)
+        self.tidy()
+        return name
+
+    def result(self, name: str, owner: str) -> Shelved:
+        """A result of a caller.
+
+        Raises:
+            RequestError: ``not-found``: there is none, it is another's, or it is gone.
+        """
+        return self._get(name, owner, Shelved)
+
+    def batch(self, name: str, owner: str) -> Batch:
+        """Several results of a caller; see :meth:`result`."""
+        return self._get(name, owner, Batch)
+
+    def tidy(self) -> None:
+        """Remove what is old, and the oldest of too much."""
+        with self._lock:
+            limit = self._clock() - KEPT_SECONDS
+            old = [name for name, (since, _) in self._things.items() if since < limit]
+            used = sum(_bytes(thing) for _, thing in self._things.values())
+            for name, (_, thing) in self._things.items():
+                if used <= MOST_BYTES:
+                    break
+                used -= _bytes(thing)
+                old.append(name)
+            gone = [self._things.pop(name)[1] for name in dict.fromkeys(old)]
+        for thing in gone:
+            if isinstance(thing, Shelved):
+                thing.sound.unlink(missing_ok=True)
+
+    def _get(self, name: str, owner: str, kind: type[Any]) -> Any:
+        _, thing = self._things.get(name, (0.0, None))
+        if not isinstance(thing, kind) or thing.owner != owner:
+            raise RequestError("not-found", "this result is not here any more; analyse the recording again")
+        return thing
+
+
+def remove_old(folder: Path, seconds: float = KEPT_SECONDS) -> None:
+    """Remove files that nobody wrote to for long, and folders that are empty then."""
+    limit = time.time() - seconds
+    for path in sorted(folder.rglob("*"), reverse=True):
+        try:
+            if path.is_dir() and not path.is_symlink():
+                if path.stat().st_mtime < limit and not any(path.iterdir()):
+                    path.rmdir()
+            elif path.lstat().st_mtime < limit:
+                path.unlink()
+        except OSError:
+            continue  # somebody else was faster
+
+
+def _bytes(thing: Shelved | Batch) -> int:
+    if not isinstance(thing, Shelved):
+        return 0
+    return int(thing.result.duration * 32_000)

@@ -1,0 +1,32 @@
+// Timelines: the sound plays from where they are clicked, and a line shows where it is.
+"use strict";
+(() => {
+  const figure = (inside) => {
+    const result = inside.closest(".em-result");
+    return result && result.querySelector(".em-timeline");
+  };
+  const seek = (timeline, seconds) => {
+    const audio = timeline && timeline.querySelector("audio");
+    if (!audio) return;
+    audio.currentTime = seconds;
+    audio.play().catch(() => {});
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest(".em-seek");
+    if (button) return seek(figure(button), Number(button.dataset.seek));
+    const tracks = event.target.closest(".em-tracks");
+    if (!tracks) return undefined;
+    const box = tracks.getBoundingClientRect();
+    const timeline = tracks.closest(".em-timeline");
+    const share = (event.clientX - box.left) / box.width;
+    return seek(timeline, share * Number(timeline.dataset.seconds));
+  });
+  const follow = (event) => {
+    const timeline = event.target.closest && event.target.closest(".em-timeline");
+    if (!timeline) return;
+    const head = timeline.querySelector(".em-head");
+    head.hidden = event.target.currentTime === 0;
+    head.style.left = `${(100 * event.target.currentTime) / Number(timeline.dataset.seconds)}%`;
+  };
+  for (const name of ["timeupdate", "seeked"]) document.addEventListener(name, follow, true);
+})();

@@ -1,0 +1,318 @@
+"""Every word of the pages, in English and Chinese."""
+
+from __future__ import annotations
+
+from emotrace.errors import EmotraceError
+from emotrace.labels import emotion
+from emotrace.results import Reason
+from emotrace.webui.languages import Language
+
+TEXTS: dict[str, tuple[str, str]] = {
+    # the page
+    "title": ("emotrace · emotion from speech", "emotrace · 语音情绪识别"),
+    "tagline": (
+        "Which emotion is heard, how sure, and when not to believe it",
+        "听出哪种情绪、有多大把握、何时不可轻信",
+    ),
+    "switch": ("中文", "English"),
+    "switch.hint": ("Change to Chinese", "切换到英文"),
+    "tab.analyse": ("Analyse", "分析"),
+    "tab.live": ("Live", "实时"),
+    "tab.batch": ("Batch", "批量"),
+    "tab.history": ("History", "历史"),
+    "tab.about": ("About", "设置与说明"),
+    # options
+    "recording": ("Recording: upload or record", "录音：上传或现场录制"),
+    "sample": ("Try the example recording", "试用示例录音"),
+    "granularity": ("Result", "结果粒度"),
+    "granularity.utterance": ("One emotion", "整段一个情绪"),
+    "granularity.frame": ("Over time", "随时间变化"),
+    "granularity.segment": ("Between pauses", "按停顿分段"),
+    "model": ("Model", "模型"),
+    "model.auto": ("Automatic: {0}", "自动：{0}"),
+    "smooth": ("Smoothing over time", "时间平滑"),
+    "smooth.none": ("None", "不平滑"),
+    "smooth.vote": ("Majority vote", "多数投票"),
+    "smooth.ewma": ("Moving average", "指数移动平均"),
+    "smooth.median": ("Median", "中值"),
+    "smooth.hmm": ("Hidden Markov model", "隐马尔可夫模型"),
+    "smooth.hmm-online": ("Hidden Markov model, no look-ahead", "隐马尔可夫模型（在线）"),
+    "smooth.viterbi": ("Viterbi path", "维特比路径"),
+    "preset": ("Rules of the verdict", "判定规则"),
+    "preset.default": ("Default: all rules", "默认：全部规则"),
+    "preset.classic": ("Classic: three rules of scores", "经典：三条分数规则"),
+    "preset.customer-service": ("Customer service: telephone calls", "客服：电话录音"),
+    "preset.screening": ("Screening: a person looks at each", "筛查：逐条人工复核"),
+    "preset.social-robot": ("Social robot: answers at once", "社交机器人：即时应答"),
+    "embedding": ("Add the embedding to the downloads", "下载中附带特征向量"),
+    "options": ("Options", "选项"),
+    "analyse": ("Analyse", "开始分析"),
+    # progress and results
+    "empty.analyse": (
+        "Upload a recording, speak into the microphone, or try the example. The result appears here.",
+        "上传录音、对着麦克风说话，或试用示例录音。结果显示在这里。",
+    ),
+    "no recording": ("There is no recording yet: upload one, or record.", "还没有录音：请先上传或录制。"),
+    "step.wait": ("Waiting for a free place", "等待空闲处理位"),
+    "step.load": ("Loading the model", "正在加载模型"),
+    "step.read": ("Reading the recording", "正在读取录音"),
+    "step.recognise": ("Recognising", "正在识别"),
+    "step.draw": ("Drawing", "正在绘制"),
+    "confidence": ("confidence {0}", "置信度 {0}"),
+    "top": ("Three likeliest", "最可能的三种"),
+    "scores": ("All scores", "全部得分"),
+    "timeline": ("Over time", "时间轴"),
+    "timeline.alt": ("Waveform in the colours of the emotions, {0} long", "按情绪着色的波形，时长 {0}"),
+    "segments": ("Segments", "语段"),
+    "start": ("From", "开始"),
+    "end": ("To", "结束"),
+    "emotion": ("Emotion", "情绪"),
+    "sureness": ("Confidence", "置信度"),
+    "play": ("Play from here", "从此处播放"),
+    "no speech": ("no speech", "无语音"),
+    "keep": ("Reliable", "可信"),
+    "flag": ("Look at it before use", "使用前请复核"),
+    "drop": ("Not to be relied on", "不可依赖"),
+    "notes": ("Warnings and advice", "提醒与建议"),
+    "notes.none": ("Nothing speaks against this result.", "没有发现影响结果可信度的问题。"),
+    "file": ("Of the file", "文件"),
+    "log": ("Log", "日志"),
+    "log.file": ("{0}: {1}", "{0}：{1}"),
+    "log.model": ("model {0}, {1}, {2}, {3}", "模型 {0}，{1}，{2}，{3}"),
+    "log.length": ("{0} of sound, {1} of speech", "音频 {0}，其中语音 {1}"),
+    "log.level": ("level {0} dB, peak {1} dB, clipped {2} %", "电平 {0} dB，峰值 {1} dB，削波 {2} %"),
+    "log.snr": ("speech {0} dB over noise, bandwidth {1} kHz", "信噪比 {0} dB，带宽 {1} kHz"),
+    "log.track": ("over time: {0}, smoothing: {1}", "时间轴：{0}，平滑：{1}"),
+    "log.time": (
+        "recognised in {0} s, {1} times faster than it was spoken",
+        "识别用时 {0} 秒，为实时的 {1} 倍",
+    ),
+    "log.kept": ("kept in the history as {0}", "已存入历史，编号 {0}"),
+    "log.unkept": ("not kept in the history", "未存入历史"),
+    "downloads": ("Downloads", "下载"),
+    "downloads.note": ("Here for {0} minutes.", "保留 {0} 分钟。"),
+    "gone": (
+        "This result is no longer here: analyse the recording again.",
+        "该结果已不在服务器上：请重新分析录音。",
+    ),
+    "format.json": ("JSON", "JSON"),
+    "format.csv": ("CSV", "CSV"),
+    "format.npy": ("Embedding", "特征向量"),
+    "format.zip": ("Result folder", "结果文件夹"),
+    "format.png": ("Picture", "图片"),
+    "format.svg": ("Picture, SVG", "矢量图"),
+    "format.wav": ("Sound", "音频"),
+    # live
+    "live.intro": (
+        "Speak, and the curve follows. The sound goes to this server only and is not kept.",
+        "说话时曲线随之变化。声音只发送到本服务器，不会保存。",
+    ),
+    "live.start": ("Start the microphone", "打开麦克风"),
+    "live.stop": ("Stop", "停止"),
+    "live.clear": ("Clear", "清除"),
+    "live.idle": ("The microphone is off.", "麦克风未开启。"),
+    "live.opening": ("Opening the microphone ...", "正在打开麦克风……"),
+    "live.waiting": ("Listening. Nobody speaks just now.", "正在聆听，目前没有人说话。"),
+    "live.speaking": ("Somebody speaks.", "检测到说话。"),
+    "live.ending": ("Finishing ...", "正在结束……"),
+    "live.ended": ("Stopped after {0} s.", "已停止，共 {0} 秒。"),
+    "live.latency": ("{0} ms after the sound", "延迟 {0} 毫秒"),
+    "live.segments": ("What was said, stretch by stretch", "逐段结果"),
+    "live.curve": ("Probability of each emotion over the last {0} seconds", "最近 {0} 秒内各情绪的概率"),
+    "live.denied": (
+        "The browser gave no access to a microphone: allow it for this page and try again.",
+        "浏览器未允许使用麦克风：请为本页面授权后重试。",
+    ),
+    "live.insecure": (
+        "Browsers give a microphone to pages with https or on this machine only.",
+        "浏览器只允许 https 页面或本机页面使用麦克风。",
+    ),
+    "live.lost": ("The connection was lost: start again.", "连接已断开：请重新开始。"),
+    "live.smoothing": ("Smoothed curve", "平滑曲线"),
+    # batch
+    "batch.files": ("Recordings: drop many files here", "录音：可拖入多个文件"),
+    "batch.start": ("Analyse all", "全部分析"),
+    "batch.empty": (
+        "Choose recordings or films; together at most {0}.",
+        "选择音频或视频文件，合计不超过 {0}。",
+    ),
+    "batch.none": ("There are no files yet: choose some.", "还没有文件：请先选择。"),
+    "batch.progress": ("{0} of {1} done", "已完成 {0}／{1}"),
+    "batch.done": ("{0} analysed, {1} failed", "已分析 {0} 个，失败 {1} 个"),
+    "batch.name": ("File", "文件"),
+    "batch.length": ("Length", "时长"),
+    "batch.verdict": ("Verdict", "判定"),
+    "batch.failed": ("failed", "失败"),
+    "batch.all": ("Everything as ZIP", "全部打包 ZIP"),
+    "batch.table": ("Table as CSV", "表格 CSV"),
+    # history
+    "history.off": (
+        "This server keeps nothing, so there is no history.",
+        "本服务器不保存结果，因此没有历史。",
+    ),
+    "history.forbidden": ("Your key may not see the history.", "您的密钥无权查看历史。"),
+    "history.search": ("Search in the names of files", "按文件名搜索"),
+    "history.emotion": ("Emotion", "情绪"),
+    "history.verdict": ("Verdict", "判定"),
+    "history.any": ("Any", "不限"),
+    "history.review": ("Review queue: doubtful ones first", "复核队列：存疑的在前"),
+    "history.find": ("Search", "搜索"),
+    "history.more": ("Show more", "显示更多"),
+    "history.none": ("Nothing was found.", "没有找到结果。"),
+    "history.when": ("When", "时间"),
+    "history.open": ("Open", "打开"),
+    "history.choose": ("Choose a recording in the list.", "请在列表中选择一条录音。"),
+    "history.gone": ("This recording is no longer kept.", "该录音已不再保存。"),
+    "history.corrected": ("corrected: {0}", "已更正：{0}"),
+    "feedback": ("What is heard in truth?", "实际听到的情绪？"),
+    "feedback.label": ("Right emotion", "正确的情绪"),
+    "feedback.note": ("Note", "备注"),
+    "feedback.send": ("Save feedback", "保存反馈"),
+    "feedback.saved": ("The feedback is kept.", "反馈已保存。"),
+    "feedback.choose": ("Choose the right emotion first.", "请先选择正确的情绪。"),
+    "delete": ("Delete", "删除"),
+    "delete.sure": ("Delete it with its sound and embedding", "连同声音和特征向量一起删除"),
+    "deleted": ("It is deleted, with its sound and embedding.", "已删除，包括声音和特征向量。"),
+    # about
+    "about.kept": ("What is kept", "保存的内容"),
+    "about.kept.pages": (
+        "What you upload to these pages is kept in a temporary folder, and removed after {0} minutes.",
+        "在本页面上传的文件存放在临时文件夹中，{0} 分钟后删除。",
+    ),
+    "about.kept.nothing": ("Results are not kept any longer than that.", "结果的保存时间与此相同。"),
+    "about.kept.results": (
+        "Results are kept in the history; the recordings themselves are {0}.",
+        "结果存入历史；原始录音{0}。",
+    ),
+    "about.kept.audio": ("kept, too", "一并保存"),
+    "about.kept.no audio": ("not", "不保存"),
+    "about.kept.days": ("Everything is removed after {0} days.", "全部内容在 {0} 天后删除。"),
+    "about.kept.ever": ("They stay until somebody deletes them.", "内容会一直保存，直到有人删除。"),
+    "about.kept.disk": (
+        "They take at most {0} of disk; the oldest go first.",
+        "最多占用 {0} 磁盘，最旧的先删除。",
+    ),
+    "about.kept.live": ("Live sound is never kept.", "实时声音从不保存。"),
+    "about.kept.out": (
+        "Nothing leaves this server: no telemetry, no other hosts.",
+        "没有任何内容离开本服务器：无遥测，不访问其他主机。",
+    ),
+    "about.limits": ("Limits", "限制"),
+    "about.limits.bytes": ("Largest upload", "最大上传"),
+    "about.limits.seconds": ("Longest recording", "最长录音"),
+    "about.limits.deadline": ("Longest wait for a result", "等待结果的最长时间"),
+    "about.limits.queue": ("Requests that may wait", "可排队的请求数"),
+    "about.models": ("Models", "模型"),
+    "about.model.name": ("Name", "名称"),
+    "about.model.state": ("State", "状态"),
+    "about.model.size": ("Size", "大小"),
+    "about.model.licence": ("Licence", "许可"),
+    "state.unloaded": ("not loaded", "未加载"),
+    "state.loading": ("loading", "加载中"),
+    "state.loaded": ("loaded", "已加载"),
+    "state.failed": ("failed", "加载失败"),
+    "about.use": ("Intended use and limits", "用途与局限"),
+    "about.use.people": (
+        "A voice shows how somebody sounds, not what they feel. Do not decide about people with it.",
+        "声音只反映听起来如何，不等于真实感受。请勿据此对人作出决定。",
+    ),
+    "about.use.for": ("Intended use", "预期用途"),
+    "about.use.not": ("Not for", "不适用于"),
+    "about.use.training": ("Trained on", "训练数据"),
+    "about.use.card": ("The model's card is in English.", "以下模型说明为英文原文。"),
+    "about.versions": ("Versions", "版本"),
+    "about.licences": ("Licences", "许可证"),
+    "about.licences.program": ("emotrace: Apache-2.0", "emotrace：Apache-2.0"),
+    "about.licences.model": ("Model {0}: {1}", "模型 {0}：{1}"),
+    "about.licences.ui": (
+        "These pages are made with Gradio (Apache-2.0).",
+        "页面由 Gradio（Apache-2.0）构建。",
+    ),
+    "about.api": ("For programs there is a REST API: {0}", "程序可使用 REST API：{0}"),
+    # errors
+    "error.other": ("This did not work; the server's log says why.", "操作未成功；原因见服务器日志。"),
+    "error.audio": (
+        "The file cannot be read as audio: send a recording.",
+        "该文件无法作为音频读取：请换一个录音。",
+    ),
+    "error.no-audio": ("There is no sound in the file: send a recording.", "文件中没有声音：请换一个录音。"),
+    "error.no-speech": ("There is no speech in the recording.", "录音中没有语音。"),
+    "error.input": (
+        "The recording cannot be used: too short, or far out of range.",
+        "录音无法使用：过短或数值严重超限。",
+    ),
+    "error.limit": (
+        "The recording is larger or longer than this server takes: cut it.",
+        "录音超过本服务器的大小或时长限制：请裁剪后再试。",
+    ),
+    "error.option": ("These options do not go together: change one.", "这些选项不能同时使用：请修改后再试。"),
+    "error.busy": ("Too many requests wait already: try again in a moment.", "等待的请求过多：请稍后再试。"),
+    "error.rate": ("Too many requests came from you: wait a minute.", "您的请求过于频繁：请一分钟后再试。"),
+    "error.deadline": (
+        "It took too long: try again later, or send a shorter recording.",
+        "处理超时：请稍后再试，或使用较短的录音。",
+    ),
+    "error.forbidden": (
+        "Your key may not do this: ask for one that may.",
+        "您的密钥无权执行此操作：请申请相应权限。",
+    ),
+    "error.unauthorized": (
+        "Nobody is signed in: sign in, and load the page again.",
+        "尚未登录：请登录后重新加载页面。",
+    ),
+    "error.model-not-found": (
+        "This model is not installed any more: choose another.",
+        "该模型已不再安装：请选择其他模型。",
+    ),
+    "error.not-found": ("It is not there any more: load the page again.", "内容已不存在：请重新加载页面。"),
+    "error.recognition-not-found": (
+        "This recording is no longer kept.",
+        "该录音已不再保存。",
+    ),
+    "error.not-ready": ("The model is being loaded: try again in a moment.", "模型正在加载：请稍后再试。"),
+    "error.store": ("The history cannot be reached: try again later.", "历史暂时无法访问：请稍后再试。"),
+}
+"""English and Chinese by key; ``{0}`` and ``{1}`` are filled in."""
+
+
+class Words:
+    """The words of one language.
+
+    Args:
+        language: of the page.
+
+    >>> Words("zh")("confidence", "75 %"), Words("en").label("sad")
+    ('置信度 75 %', 'sad')
+    """
+
+    def __init__(self, language: Language) -> None:
+        self.language: Language = language
+        self._index = 1 if language == "zh" else 0
+
+    def __call__(self, key: str, *values: object) -> str:
+        """A text with its values."""
+        return TEXTS[key][self._index].format(*values)
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a text."""
+        return key in TEXTS
+
+    def label(self, name: str) -> str:
+        """Name of an emotion."""
+        return emotion(name).zh if self.language == "zh" else name
+
+    def reason(self, reason: Reason) -> tuple[str, str]:
+        """Sentence and advice of a reason."""
+        if self.language == "zh":
+            return reason.sentence_zh, reason.advice_zh
+        return reason.sentence, reason.advice
+
+    def error(self, error: BaseException) -> str:
+        """What went wrong, in one sentence.
+
+        >>> from emotrace.errors import NoSpeechError
+        >>> Words("zh").error(NoSpeechError("no speech in 'talk.wav'"))
+        '录音中没有语音。'
+        """
+        code = error.code if isinstance(error, EmotraceError) else "other"
+        return self(f"error.{code}") if f"error.{code}" in TEXTS else self("error.other")

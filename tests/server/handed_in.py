@@ -1,0 +1,31 @@
+"""Handing in jobs, for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from tests.server.served import tone, wait_for
+
+HAPPY = ("happy.wav", tone(0.375))
+SAD = ("sad.wav", tone(0.75))
+BROKEN = ("broken.wav", b"RIFF, but no more")
+
+
+def submit(client: TestClient, *files: tuple[str, bytes], key: str | None = None, **options: str) -> Any:
+    sent = [("audio", file) for file in files]
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return client.post("/v1/jobs", files=sent, data={"checks": "false", **options}, headers=headers)
+
+
+def finished(client: TestClient, answer: Any) -> Any:
+    assert answer.status_code == 202, answer.text
+    place = answer.headers["location"]
+    wait_for(lambda: client.get(place).json()["finished"], "the job ends")
+    return client.get(place).json()
+
+
+def uploads(client: TestClient) -> list[str]:
+    folder = client.app.state.service.settings.data_folder / "jobs"  # type: ignore[attr-defined]
+    return [str(file.relative_to(folder)) for file in sorted(folder.rglob("*"))] if folder.is_dir() else []
