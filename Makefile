@@ -14,7 +14,7 @@ BIN := .venv/bin
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot,analysis,train,convert,server,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot,analysis,formats,cloud,train,convert,server,dev]'
 	touch $@
 
 demo: .venv-demo/ready
@@ -44,6 +44,7 @@ check: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/cli_reference.py --check
+	$(BIN)/python scripts/audit.py
 	$(BIN)/python -m scripts.settings_reference --check
 
 format: .venv/ready

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,17 @@ class Worker:
 
     Args:
         command: its protocol is that of ``engine_peer.py serve``.
+        environment: of it; None is ours.
     """
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
         )
         self._answer()
 
@@ -55,12 +61,16 @@ class Worker:
             raise RuntimeError(f"{self._process.args!r} ended with {self._process.wait()}")
         return json.loads(line)
 
+    def ask(self, line: str) -> Any:
+        """The answer to a line."""
+        assert self._process.stdin
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        return self._answer()
+
     def time(self, clip: Path) -> tuple[float, float]:
         """Seconds of wall clock and of CPU."""
-        assert self._process.stdin
-        self._process.stdin.write(f"{clip}\n")
-        self._process.stdin.flush()
-        wall, cpu = self._answer()
+        wall, cpu = self.ask(str(clip))
         return wall, cpu
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ Every message says what came, what was expected and the way out::
     |   `-- DiskFullError             there is no room for it
     |-- ObjectStoreError      an object store cannot be reached
     |-- StoreError            the database cannot be used
+    |-- ServerError           a server cannot be reached, or refuses (exit code 10)
     `-- MissingExtraError     an optional dependency is not installed
 """
 
@@ -122,6 +123,23 @@ class StoreError(EmotraceError):
     """The database of the service cannot be reached, or does not fit."""
 
     code = "store"
+
+
+class ServerError(EmotraceError):
+    """A server of emotrace cannot be reached, or answered with an error that only a server has.
+
+    Attributes:
+        problem: the server's own code, such as ``"busy"``; ``"unreachable"``, ``"timeout"`` or ``"broken"`` of
+            the line to it.
+        status: of the answer; None without one.
+    """
+
+    code = "server"
+
+    def __init__(self, sentence: str, *, problem: str = "server", status: int | None = None) -> None:
+        super().__init__(sentence)
+        self.problem = problem
+        self.status = status
 
 
 class MissingExtraError(EmotraceError):

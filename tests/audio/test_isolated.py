@@ -220,7 +220,8 @@ def test_a_decoder_that_stands_still_is_ended(tmp_path: Path, monkeypatch: pytes
     decoders.close()
 
 
-def test_computing_time_is_limited_for_each_file(tmp_path: Path) -> None:
+def test_computing_time_is_limited_for_each_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHARE", 0.0)
     decoders = Decoders(1, cpu_seconds=0.5)
     with (
         endless(tmp_path / "hours.wav", 3).open("rb") as file,
@@ -269,7 +270,7 @@ def test_a_process_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) ->
 class Forger:
     """A child that was taken over, and says what it likes."""
 
-    number, files, seconds = 1, 1, 1.0
+    number, files = 1, 1
 
     def __init__(self, *messages: bytes) -> None:
         self.messages = list(messages)
@@ -306,7 +307,7 @@ DESCRIPTION = b"d" + json.dumps(asdict(Decoder(([0.0] * 9, 16000)).description))
 )
 def test_what_the_process_says_is_not_trusted(messages: tuple[bytes, ...]) -> None:
     with pytest.raises(AudioError):
-        list(module.IsolatedDecoder(Decoders(0), Forger(*messages), "a.wav", Limits(max_seconds=2)))  # type: ignore[arg-type]
+        list(module.IsolatedDecoder(Decoders(0), Forger(*messages), "a.wav", Limits(max_seconds=2), 1.0))  # type: ignore[arg-type]
 
 
 def test_the_child_serves_until_it_is_hung_up(tmp_path: Path) -> None:
@@ -314,10 +315,11 @@ def test_the_child_serves_until_it_is_hung_up(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(noise(2.5).getvalue())
     ours, theirs = (Connection(end.detach()) for end in socket.socketpair())
-    counted: list[int] = []
-    thread = threading.Thread(target=serve, args=(theirs, lambda: counted.append(1)))
+    counted: list[float] = []
+    thread = threading.Thread(target=serve, args=(theirs, counted.append))
     thread.start()
     order = {"name": "a.wav", "channel": None, "max_bytes": 10**6, "max_seconds": 9.0, "block_seconds": 1.0}
+    order["cpu_seconds"] = 7.0
 
     def answers(**changed: Any) -> list[bytes]:
         ours.send_bytes(json.dumps({**order, **changed}).encode())
@@ -336,4 +338,4 @@ def test_the_child_serves_until_it_is_hung_up(tmp_path: Path) -> None:
     thread.join(10)
     assert not thread.is_alive()
     theirs.close()
-    assert len(counted) == 3
+    assert counted == [7.0] * 3

@@ -19,7 +19,7 @@ from emotrace.batch.options import BatchOptions, BatchProgress, BatchReport
 from emotrace.batch.ray_engine import RayEngine, RayOptions
 from emotrace.batch.runner import run_batch
 from emotrace.batch.worker import Orders
-from emotrace.errors import ModelError, OptionError
+from emotrace.errors import DeviceError, ModelError, OptionError
 from emotrace.pipeline import PipelineOptions
 from emotrace.recognition import Recognizer
 from tests.batch import workers
@@ -61,8 +61,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Any]:
         ray.init(address=made.address, log_to_driver=False, configure_logging=False)
         yield made
     finally:
-        ray.shutdown()  # type: ignore[no-untyped-call]
-        made.shutdown()
+        ray.shutdown()
+        made.shutdown()  # type: ignore[no-untyped-call]
 
 
 def engine(load: Callable[[], Recognizer], info: Any = None, **options: Any) -> RayEngine:
@@ -146,7 +146,19 @@ def test_stopped_in_the_middle_it_goes_on(tmp_path: Path, cluster: Any) -> None:
     assert len(set(logged(out))) == len(logged(out)) == 100
 
 
-@pytest.mark.parametrize("options", [{"most": -1}, {"most": 1, "least": 2}, {"cpus": 0.0}, {"gpus": -1.0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"address": "ray://host:10001"}, {"most": -1}, {"most": 1, "least": 2}, {"cpus": 0.0}, {"gpus": -1.0}],
+)
 def test_wrong_options(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="expected"):
         RayOptions(**options)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "auto"])
+def test_no_cluster_there(address: str, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match=f"the Ray cluster at '{address}' cannot be reached: .*; check the"):
+        run([clips(tmp_path / "in", 1)], tmp_path / "out", engine(workers.steady, address=address))
+    assert run(
+        [tmp_path / "in"], tmp_path / "out", LocalEngine(workers.steady(), PipelineOptions.of(checks=False))
+    )

@@ -77,6 +77,14 @@ def test_folders_patterns_and_objects(store: Any, tmp_path: Path) -> None:
     assert "does not exist" in reason
 
 
+def test_a_folder_of_several_pages(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PAGE_KEYS", 2)
+    names = [f"{folder}{number}.wav" for folder in ("", "a/", "a/b/", "c/") for number in range(5)]
+    for name in names:
+        store.pipe_file(f"{BUCKET}/{name}", b"x")
+    assert files(f"s3://{BUCKET}/") == [f"s3://{BUCKET}/{name}" for name in names]
+
+
 def test_a_batch_goes_on_and_does_again_what_changed(store: Any, tmp_path: Path) -> None:
     put(store, clips(tmp_path / "in", 27), "day 1/")
     put(store, clips(tmp_path / "more", 2), "day 2/")

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotrace import Recognition, Recognizer
-from emotrace.audio import Decoder
+from emotrace.audio import decoder_of
 from emotrace.models.encoder import FakeEncoder
 from emotrace.recognition.cutting import Begun, Cut, Cutting
 from emotrace.results import Array
@@ -89,8 +89,8 @@ def test_tiny_blocks_too() -> None:
 
 
 def recognise(block_seconds: float, source: object = (TALK, RATE)) -> Recognition:
-    decoder = functools.partial(Decoder, block_seconds=block_seconds)
-    with heard_by_level(), mock.patch("emotrace.recognition.reading.Decoder", decoder):
+    decoder = functools.partial(decoder_of, block_seconds=block_seconds)
+    with heard_by_level(), mock.patch("emotrace.recognition.reading.decoder_of", decoder):
         return Recognizer(encoder=SpeakerFake()).recognize(
             source,  # type: ignore[arg-type]
             frames=True,
@@ -137,7 +137,7 @@ class Endless:
 def peak_memory(seconds: int) -> int:
     with (
         heard_by_level(),
-        mock.patch("emotrace.recognition.reading.Decoder", lambda *a, **o: Endless(seconds)),
+        mock.patch("emotrace.recognition.reading.decoder_of", lambda *a, **o: Endless(seconds)),
     ):
         tracemalloc.start()
         try:
@@ -158,8 +158,8 @@ def test_a_real_recording_gives_the_same_in_any_blocks() -> None:
     path = DATA / "speakers" / "dev00.flac"
     results = []
     for block_seconds in (0.1, 1.0, 100.0):
-        decoder = functools.partial(Decoder, block_seconds=block_seconds)
-        with mock.patch("emotrace.recognition.reading.Decoder", decoder):
+        decoder = functools.partial(decoder_of, block_seconds=block_seconds)
+        with mock.patch("emotrace.recognition.reading.decoder_of", decoder):
             results.append(Recognizer("compact", threads=1).recognize(path, segments=True, frames=True))
     assert len(results[0].segments) >= 2
     assert_same(results[0], results[1], 1e-5)

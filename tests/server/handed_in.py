@@ -29,3 +29,11 @@ def finished(client: TestClient, answer: Any) -> Any:
 def uploads(client: TestClient) -> list[str]:
     folder = client.app.state.service.settings.data_folder / "jobs"  # type: ignore[attr-defined]
     return [str(file.relative_to(folder)) for file in sorted(folder.rglob("*"))] if folder.is_dir() else []
+
+
+def service_of(client: TestClient) -> Any:
+    return client.app.state.service  # type: ignore[attr-defined]
+
+
+def kept(client: TestClient) -> int:
+    return len(service_of(client).open().recognitions.search(None, limit=500).items)

@@ -32,7 +32,7 @@ class ServerProcess:
     """
 
     def __init__(self, data: Path, database: str | None = None, *flags: str) -> None:
-        self._err = tempfile.TemporaryFile("w+")
+        self._err = tempfile.TemporaryFile("w+")  # noqa: SIM115, it is closed with the process
         extra = {} if database is None else {"EMOTRACE_DATABASE_URL": database}
         self.process = subprocess.Popen(
             [*COMMAND, "serve", "--port", "0", "--data-dir", str(data), *flags],

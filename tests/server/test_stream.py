@@ -261,6 +261,13 @@ def test_with_a_token_only_who_has_it_gets_a_stream() -> None:
         with opened(url, additional_headers=ON) as socket:
             socket.send('{"sampling_rate": 16000}')
             assert json.loads(socket.recv(10))["type"] == "session.started"
+        from_page = {"subprotocols": ["emotrace", f"emotrace.key.{TOKEN}"], "origin": url}
+        with opened(url, **from_page) as socket:
+            assert socket.subprotocol == "emotrace"
+            socket.send('{"sampling_rate": 16000}')
+            assert json.loads(socket.recv(10))["type"] == "session.started"
+        with pytest.raises(InvalidStatus), opened(url, subprotocols=["emotrace", "emotrace.key.wrong"]):
+            pass
 
 
 def test_too_long_a_stream_is_told_and_its_result_still_comes() -> None:

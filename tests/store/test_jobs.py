@@ -42,7 +42,8 @@ def test_a_job_goes_its_way(store: Store) -> None:
     assert store.job_items.progressed(job, 0, 0.5)
     found = store.jobs.get(job, "ann")
     assert found is not None
-    assert (found.state, found.progress) == ("running", pytest.approx(101 * 0.5 / 403))
+    assert found.state == "running"
+    assert found.progress == pytest.approx(101 * 0.5 / 403)
     assert found.seconds_left is not None
     assert found.seconds_left > 0
     assert store.job_items.done(job, 0, item.result_id)

@@ -34,6 +34,9 @@ from emotrace.timing import SAMPLING_RATE, seconds_to_samples
 
 MEMORY_BYTES = 512 * 1024**2
 CPU_SECONDS = 120.0
+SHARE = 0.05
+"""Of the seconds of a recording, that computing may take in any case."""
+
 STALL_SECONDS = 60.0
 """Without a block, after which a decoder is taken for stuck."""
 
@@ -55,7 +58,8 @@ class Decoders:
     Args:
         keep: processes to keep.
         memory_bytes: what each may take on top of its own code.
-        cpu_seconds: of computing for one file.
+        cpu_seconds: of computing for one file, or a twentieth of the longest recording that its limits allow,
+            if that is more.
 
     >>> import io, wave
     >>> file = io.BytesIO()
@@ -100,16 +104,18 @@ class Decoders:
             EmotraceError: no process can be started.
         """
         chosen = limits or Limits()
+        seconds = max(self._seconds, chosen.max_seconds * SHARE)
         order = {
             "name": name,
             "channel": channel,
             "max_bytes": chosen.max_bytes,
             "max_seconds": chosen.max_seconds,
+            "cpu_seconds": seconds,
             "block_seconds": block_seconds,
         }
         with _Descriptor(file) as descriptor:
             process = self._sent(json.dumps(order).encode(), descriptor)
-        return IsolatedDecoder(self, process, name, chosen)
+        return IsolatedDecoder(self, process, name, chosen, seconds)
 
     def close(self) -> None:
         """End the processes; those that are at work end after their file."""
@@ -132,7 +138,7 @@ class Decoders:
         while True:
             with self._lock:
                 process, fresh = (self._idle.pop(), False) if self._idle else (None, True)
-            process = process or _Process(self._memory, self._seconds)
+            process = process or _Process(self._memory)
             try:
                 process.send(order, descriptor)
             except OSError:
@@ -151,6 +157,7 @@ class IsolatedDecoder:
         process: has its file.
         name: of the file.
         limits: were given to the process, which is not trusted.
+        cpu_seconds: too.
 
     Attributes:
         name: see there; so are the others.
@@ -159,11 +166,13 @@ class IsolatedDecoder:
         clipping_share: see there.
     """
 
-    def __init__(self, decoders: Decoders, process: _Process, name: str, limits: Limits) -> None:
+    def __init__(
+        self, decoders: Decoders, process: _Process, name: str, limits: Limits, cpu_seconds: float
+    ) -> None:
         self.name, self._label = name, quoted(name)
         self.warning: str | None = None
         self.clipping_share = 0.0
-        self._decoders, self._process = decoders, process
+        self._decoders, self._process, self._cpu_seconds = decoders, process, cpu_seconds
         self._left = seconds_to_samples(limits.max_seconds) + SAMPLING_RATE
         self._ended = False
         self.description = self._described(self._next())
@@ -249,7 +258,7 @@ class IsolatedDecoder:
         status = self._process.kill()
         log.warning("the decoding process %d ended with %s and is replaced", self._process.number, status)
         if status == -signal.SIGXCPU:
-            seconds = self._process.seconds
+            seconds = self._cpu_seconds
             return LimitError(
                 f"{self._label} needs more than {seconds:g} s of computing to be decoded; cut it"
             )
@@ -261,13 +270,13 @@ class IsolatedDecoder:
 class _Process:
     """One child and the way to it."""
 
-    def __init__(self, memory: int, seconds: float) -> None:
+    def __init__(self, memory: int) -> None:
         if not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
             raise OptionError("decoding in another process needs Linux or macOS; set decode_workers to 0")
-        self.files, self.seconds = 0, seconds
+        self.files = 0
         ours, theirs = socket.socketpair()
         with theirs:
-            arguments = (str(theirs.fileno()), str(memory), str(seconds))
+            arguments = (str(theirs.fileno()), str(memory))
             self._child = subprocess.Popen(
                 (sys.executable, "-m", "emotrace.audio.isolated_child", *arguments),
                 pass_fds=[theirs.fileno()],

@@ -81,7 +81,7 @@ class FileAt(io.RawIOBase):
         super().close()
 
 
-def serve(connection: Connection, before_each: Callable[[], None] = lambda: None) -> None:
+def serve(connection: Connection, before_each: Callable[[float], None]) -> None:
     """Decode what is sent until the other side hangs up.
 
     For each file comes its order (JSON) and then its descriptor; what goes back are messages that begin with
@@ -90,7 +90,7 @@ def serve(connection: Connection, before_each: Callable[[], None] = lambda: None
 
     Args:
         connection: to the other side.
-        before_each: called before each file.
+        before_each: called before each file with the seconds of computing that it may take.
     """
     with suppress(EOFError, OSError):  # it hung up
         while True:
@@ -98,7 +98,7 @@ def serve(connection: Connection, before_each: Callable[[], None] = lambda: None
             if message == STOP:  # for a file that has ended meanwhile
                 continue
             order = json.loads(message)
-            before_each()
+            before_each(order["cpu_seconds"])
             with FileAt(recv_handle(connection), order["name"]) as file:
                 _decode(connection, file, order)
 
@@ -123,8 +123,8 @@ def _decode(connection: Connection, file: FileAt, order: dict[str, Any]) -> None
 
 
 def main() -> None:
-    """Confine this process and serve; the arguments are descriptor, bytes of memory and seconds of a file."""
-    descriptor, memory, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    """Confine this process and serve; the arguments are the descriptor and bytes of memory."""
+    descriptor, memory = map(int, sys.argv[1:])
     connection = Connection(descriptor)
     alone = _leave_network()
     for _ in Decoder((np.zeros(8000, np.int16), 8000)):  # loads all that is loaded on first use
@@ -132,7 +132,7 @@ def main() -> None:
         import av.codec.context  # noqa: F401
     _limit_memory_and_files(memory)
     connection.send_bytes(json.dumps({"without_network": alone}).encode())
-    serve(connection, lambda: _limit_seconds(seconds))
+    serve(connection, _limit_seconds)
     os._exit(0)
 
 

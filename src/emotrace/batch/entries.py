@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from emotrace.batch.jobs import Outcome
+from emotrace.batch.naming import Names
 from emotrace.labels import LABELS
 from emotrace.outputs.records import failure_record, quality_record, recognition_record
 from emotrace.results import Array, Failure, SignalMeasures
@@ -55,19 +56,24 @@ def add_kinds(kinds: dict[str, Kind], extra: Mapping[str, Any] | None) -> None:
         kinds[name] = kind if there == kind else "number" if numbers else "text"
 
 
-def extra_column(name: str) -> str:
-    """What the column of a table of inputs is called among the results.
+def extra_columns(kinds: Iterable[str]) -> dict[str, str]:
+    """What the columns of tables of inputs are called among the results, where capitals do not count.
 
-    >>> extra_column("speaker"), extra_column("emotion")
-    ('speaker', 'given_emotion')
+    >>> extra_columns(["speaker", "Emotion", "given_emotion"])
+    {'speaker': 'speaker', 'Emotion': 'given_Emotion', 'given_emotion': 'given_emotion_2'}
     """
-    return f"given_{name}" if name in COLUMNS or name == "embedding" else name
+    ours, names = {*COLUMNS, "embedding"}, Names()
+    for column in ours:
+        names.take(column)
+    return {name: names.take(f"given_{name}" if name.casefold() in ours else name) for name in kinds}
 
 
-def extra_cells(entry: Mapping[str, Any], kinds: Mapping[str, Kind]) -> dict[str, Any]:
+def extra_cells(
+    entry: Mapping[str, Any], kinds: Mapping[str, Kind], columns: Mapping[str, str]
+) -> dict[str, Any]:
     """The cells of an entry that came from a table of inputs; None where there is none."""
     extra = entry.get("extra") or {}
-    return {extra_column(name): _as_kind(extra.get(name), kind) for name, kind in kinds.items()}
+    return {columns[name]: _as_kind(extra.get(name), kind) for name, kind in kinds.items()}
 
 
 def _as_kind(value: Any, kind: Kind) -> Any:

@@ -177,7 +177,8 @@ def _csv(path: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
             if values is None:
                 return
             if values:
-                yield reader.line_num + 1, dict(zip(columns, values, strict=False))
+                cells = zip(columns, values, strict=False)
+                yield reader.line_num + 1, {name: value or None for name, value in cells}
 
 
 def _json_lines(path: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:

@@ -13,7 +13,7 @@ from emotrace.batch.entries import (
     Kind,
     embedding_of,
     extra_cells,
-    extra_column,
+    extra_columns,
     row_of,
 )
 from emotrace.batch.staging import Stage
@@ -44,7 +44,8 @@ class ParquetSink:
     name = PARQUET_FOLDER
 
     def __init__(self, stage: Stage, extra: Mapping[str, Kind]) -> None:
-        self._stage, self._extra = stage, extra
+        self._stage = stage
+        self._extra, self._columns = extra, extra_columns(extra)
         self._place = stage.out / PARQUET_FOLDER
         self._rows: list[dict[str, Any]] = []
         self._written = 0
@@ -54,7 +55,7 @@ class ParquetSink:
 
     def write(self, entry: Entry) -> None:
         """See :meth:`~emotrace.batch.sinks.Sink.write`."""
-        row = row_of(entry) | extra_cells(entry, self._extra)
+        row = row_of(entry) | extra_cells(entry, self._extra, self._columns)
         row = {_text(name): _text(value) for name, value in row.items()}
         row["embedding"] = embedding_of(entry)
         self._rows.append(row)
@@ -77,7 +78,7 @@ class ParquetSink:
         import pyarrow as pa
         from pyarrow import parquet
 
-        table = pa.Table.from_pylist(self._rows, schema=_schema(self._extra))
+        table = pa.Table.from_pylist(self._rows, schema=_schema(self._extra, self._columns))
         self._rows = []
         try:
             if self._written % PART_ROWS == 0:
@@ -103,7 +104,7 @@ def _text(value: Any) -> Any:
     return [_text(each) for each in value] if isinstance(value, list) else value
 
 
-def _schema(extra: Mapping[str, Kind]) -> Any:
+def _schema(extra: Mapping[str, Kind], columns: Mapping[str, str]) -> Any:
     import pyarrow as pa
 
     text, number, words = pa.string(), pa.float64(), pa.list_(pa.string())
@@ -114,5 +115,5 @@ def _schema(extra: Mapping[str, Kind]) -> Any:
     kinds |= {f"quality_{name}": number for name in QUALITY if name != "content"}
     kinds |= {"reasons": words, "warnings": words, "segments": pa.list_(segment)}
     of_kind = {"boolean": pa.bool_(), "integer": pa.int64(), "number": number, "text": text}
-    more = [(_text(extra_column(name)), of_kind[kind]) for name, kind in extra.items()]
+    more = [(_text(columns[name]), of_kind[kind]) for name, kind in extra.items()]
     return pa.schema([*kinds.items(), *more, ("embedding", pa.list_(pa.float32()))])

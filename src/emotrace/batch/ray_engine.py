@@ -11,18 +11,21 @@ import os
 import pickle
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import emotrace
 from emotrace.batch import remote
+from emotrace.batch.engine import bug
 from emotrace.batch.jobs import Job, Outcome, file_state
 from emotrace.batch.ray_session import Session
 from emotrace.batch.ray_worker import COLUMN, Actor, Attempts, Block, Posting
-from emotrace.batch.work import Unit, units_of
+from emotrace.batch.work import OnBug, Unit, units_of
 from emotrace.batch.worker import Orders
 from emotrace.errors import OptionError
 from emotrace.pipeline import PipelineOptions
+from emotrace.recognition import Recognizer
 from emotrace.results import ModelInfo
 
 BLOCK_UNITS = 16
@@ -57,6 +60,11 @@ class RayOptions:
     gpus: float = 0.0
 
     def __post_init__(self) -> None:
+        if "://" in (self.address or ""):
+            raise OptionError(
+                f"address is {self.address!r}; expected host:port or auto: Ray Client does not carry a batch, "
+                "run the command on the cluster, for example by `ray job submit`"
+            )
         if self.most < 0 or self.least < 0:
             raise OptionError(f"workers are {self.least} to {self.most}; expected 0 (the rule) or more")
         if self.most and self.least > self.most:
@@ -103,20 +111,17 @@ class RayEngine:
             DeviceError: the cluster cannot be reached, or has no room for one actor.
             EmotraceError: the nodes have another model or version.
         """
-        blocks = _blocks(units_of(jobs))
-        first = next(blocks, None)
+        units = units_of(jobs)
+        first = next(units, None)
         if first is None:
             return
         with self._session as session:
             least, most = session.actors(self._use.least, self._use.most, self._use.cpus, self._use.gpus)
             attempts = session.beside_driver(Attempts)
-            window = [first]
-            while window:
-                window += islice(blocks, WINDOW_BLOCKS * most - len(window))
-                yield from self._outcomes(
-                    session, window, (least, min(most, max(least, len(window)))), attempts
-                )
-                window = list(islice(blocks, 1))
+            blocks = _blocks(chain([first], units), most)
+            while window := list(islice(blocks, WINDOW_BLOCKS * most)):
+                fewer = min(most, len(window))
+                yield from self._outcomes(session, window, (min(least, fewer), fewer), attempts)
 
     def _outcomes(
         self, session: Session, blocks: list[Block], actors: tuple[int, int], attempts: Any
@@ -135,13 +140,60 @@ class RayEngine:
                 yield outcome
 
 
-def _blocks(units: Iterable[Unit]) -> Iterator[Block]:
-    """Units put together, few if they are large."""
+def ray_engine(
+    model: str = "auto",
+    options: PipelineOptions | None = None,
+    use: RayOptions | None = None,
+    *,
+    precision: str = "auto",
+    device: str = "auto",
+    runtime: str = "auto",
+    on_bug: OnBug = bug,
+) -> RayEngine:
+    """The engine on a cluster.
+
+    Args:
+        model: see :class:`~emotrace.Recognizer`; installed on the driver and on every node, or a folder that
+            all of them see.
+        options: what is asked of each recording.
+        use: of the cluster.
+        precision: of the model.
+        device: where it runs; ``auto`` is ``cuda`` if a worker takes a GPU, else ``cpu``.
+        runtime: what runs it.
+        on_bug: see :class:`~emotrace.batch.engine.LocalEngine`; can be pickled.
+
+    Raises:
+        EmotraceError: see :class:`~emotrace.Recognizer`.
+        MissingExtraError: Ray is not installed.
+    """
+    use = use or RayOptions()
+    device = ("cuda" if use.gpus else "cpu") if device == "auto" else device
+    load = partial(
+        Recognizer, model, precision=precision, device=device, threads=max(1, int(use.cpus)), runtime=runtime
+    )
+    orders = Orders(load, options or PipelineOptions(), on_bug)
+    if not use.gpus:
+        return RayEngine(orders, load().info, use)
+    with Session(use.address) as session:  # the driver need not have a GPU
+        return RayEngine(orders, session.asked(partial(_info, orders), use.cpus, use.gpus), use)
+
+
+def _info(orders: Orders) -> ModelInfo:
+    return orders.load().info
+
+
+def _blocks(units: Iterable[Unit], actors: int) -> Iterator[Block]:
+    """Units put together, few if they are large, and at first, so that every actor gets some.
+
+    >>> jobs = [Unit(name, (Job(name),)) for name in "abcdef"]
+    >>> [len(block.units) for block in _blocks(jobs, 2)]
+    [1, 1, 2, 2]
+    """
     number, taken, size = 0, list[Unit](), 0
     for unit in units:
         taken.append(unit)
         size += _size(unit)
-        if len(taken) >= BLOCK_UNITS or size >= BLOCK_BYTES:
+        if len(taken) >= min(BLOCK_UNITS, 1 + number // actors) or size >= BLOCK_BYTES:
             yield Block(number, tuple(taken))
             number, taken, size = number + 1, [], 0
     if taken:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from emotrace.errors import DeviceError, MissingExtraError
+from emotrace.errors import DeviceError, EmotraceError, MissingExtraError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Answer = TypeVar("Answer")
 
 STORE_BYTES = 200_000_000
 """Ray's shared memory on a cluster of one machine that is started here."""
@@ -70,6 +73,7 @@ class Session:
         if self._address is None:
             here = {"num_cpus": cores(), "object_store_memory": STORE_BYTES, "include_dashboard": False}
         try:
+            _knock(self._address)
             with _without_stderr():
                 ray.init(
                     address=self._address or "local",
@@ -112,6 +116,25 @@ class Session:
         most = most or fit
         return max(1, least or min(fit, most)), most
 
+    def asked(self, question: Callable[[], Answer], cpus: float, gpus: float) -> Answer:
+        """What a function gives on a node that has room for an actor.
+
+        Raises:
+            EmotraceError: what it raises.
+        """
+        import ray
+
+        def asked() -> Answer | EmotraceError:
+            try:
+                return question()
+            except EmotraceError as error:
+                return error
+
+        answer = ray.get(ray.remote(asked).options(num_cpus=cpus, num_gpus=gpus).remote())
+        if isinstance(answer, EmotraceError):
+            raise answer
+        return answer
+
     def beside_driver(self, kind: type) -> Any:
         """A handle of a new actor on the driver's node, which lives as long as the driver does."""
         import ray
@@ -153,6 +176,14 @@ class Session:
             num_gpus=each[1],
         )
         yield from data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
+
+
+def _knock(address: str | None) -> None:
+    """Fail at once where nobody listens; Ray tries for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=10):
+            pass
 
 
 @contextmanager

@@ -47,6 +47,9 @@ PAUSES = (1.0, 4.0)
 """Seconds before each further try, after what may pass by itself; within a try the store's client repeats
 each request with growing pauses."""
 
+PAGE_KEYS = 1000
+"""Objects that S3 is asked for at a time."""
+
 _BLOCK = 1 << 20
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _MAGIC = re.compile(r"[*?\[]")
@@ -228,16 +231,56 @@ def _copy(
 
 
 def _below(store: Any, root: str, url: str, deepest: int) -> Iterator[Mapping[str, Any]]:
-    """All objects below a folder, of which one level at a time is in memory."""
+    """All objects below a folder, by name; hidden folders are not entered."""
+    pages = _s3_pages if hasattr(store, "call_s3") else _level
     left = [(root, 1)]
     while left:
         folder, depth = left.pop()
-        entries = _patiently(lambda: store.ls(folder, detail=True, refresh=True), url)  # noqa: B023
-        entries = sorted((each for each in entries), key=lambda each: each["name"])
-        yield from (each for each in entries if each["type"] == "file" and not each["name"].endswith("/"))
+        folders = []
+        for page in pages(store, folder, url):
+            yield from (each for each in page if each["type"] == "file" and not each["name"].endswith("/"))
+            folders += [each["name"].rstrip("/") for each in page if each["type"] == "directory"]
         if not deepest or depth < deepest:
-            folders = [each["name"] for each in entries if each["type"] == "directory"]
-            left += [(name, depth + 1) for name in reversed(folders) if name.rstrip("/") != folder]
+            left += [
+                (name, depth + 1) for name in reversed(folders) if name != folder and not _hidden(name, root)
+            ]
+
+
+def _level(store: Any, folder: str, url: str) -> Iterator[list[Mapping[str, Any]]]:
+    """What is in a folder, all at once."""
+    entries = _patiently(lambda: store.ls(folder, detail=True, refresh=True), url)
+    yield sorted(entries, key=lambda each: str(each["name"]))
+
+
+def _s3_pages(store: Any, folder: str, url: str) -> Iterator[list[Mapping[str, Any]]]:
+    """What is in a folder of S3, as it comes: millions of objects of one folder are never in memory."""
+    bucket, _, prefix = folder.partition("/")
+    asked: dict[str, Any] = {
+        "Bucket": bucket,
+        "Prefix": f"{prefix}/" if prefix else "",
+        "Delimiter": "/",
+        "MaxKeys": PAGE_KEYS,
+    }
+    while True:
+        page = _patiently(lambda: store.call_s3("list_objects_v2", **asked), url)
+        yield [
+            *(
+                {"name": f"{bucket}/{each['Prefix']}", "type": "directory"}
+                for each in page.get("CommonPrefixes", ())
+            ),
+            *(
+                {
+                    "name": f"{bucket}/{each['Key']}",
+                    "type": "file",
+                    "size": each["Size"],
+                    "ETag": each["ETag"],
+                }
+                for each in page.get("Contents", ())
+            ),
+        ]
+        if not page.get("IsTruncated"):
+            return
+        asked["ContinuationToken"] = page["NextContinuationToken"]
 
 
 def _hidden(name: str, root: str) -> bool:

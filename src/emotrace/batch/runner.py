@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
@@ -27,7 +28,7 @@ from emotrace.batch.parquet import PARQUET_FOLDER
 from emotrace.batch.sinks import CSV_FILE, JSON_LINES_FILE, open_sinks
 from emotrace.batch.staging import Stage
 from emotrace.batch.summary import SUMMARY_FILE, Tally, write_summary
-from emotrace.errors import InputError
+from emotrace.errors import InputError, OptionError
 from emotrace.outputs.formats import ANNOTATIONS
 from emotrace.results import Failure
 
@@ -58,6 +59,7 @@ def run_batch(
     Raises:
         InputError: there is no job, or the folder holds something else, such as results of another model.
         OutputError: something cannot be written; what was finished stays.
+        OptionError: the output folder is a URL.
     """
     options = options or BatchOptions()
     folder = Path(out)
@@ -202,8 +204,13 @@ def _plain(value: Any) -> Any:
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:/")  # of which a Path keeps one slash
+
+
 def _check_place(out: Path) -> None:
-    """Refuse to write over what no batch wrote."""
+    """Refuse to write over what no batch wrote, and what looks like a URL."""
+    if _URL.match(str(out)) and not out.exists():
+        raise OptionError(f"out is {str(out)!r}; expected a folder of this machine, not a URL")
     if (out / FOLDER / RUN_FILE).exists():
         return
     for name in (CSV_FILE, JSON_LINES_FILE, PARQUET_FOLDER, SUMMARY_FILE, *ANNOTATIONS):

@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any, Protocol
 
-from emotrace.batch.entries import COLUMNS, Entry, Kind, extra_cells, extra_column, row_of
+from emotrace.batch.entries import COLUMNS, Entry, Kind, extra_cells, extra_columns, row_of
 from emotrace.batch.staging import Stage
 from emotrace.errors import MissingExtraError, OptionError
 from emotrace.outputs import formats as outputs
@@ -80,8 +80,8 @@ class CsvSink(_TextSink):
 
     def __init__(self, stage: Stage, extra: Mapping[str, Kind]) -> None:
         super().__init__(stage, CSV_FILE)
-        self._extra = extra
-        columns = (*CSV_COLUMNS, *map(extra_column, extra))
+        self._extra, self._columns = extra, extra_columns(extra)
+        columns = (*CSV_COLUMNS, *self._columns.values())
         self._plain = csv.DictWriter(self._file, columns, lineterminator="\n", extrasaction="ignore")
         self._quoted = csv.DictWriter(
             self._file, columns, lineterminator="\n", extrasaction="ignore", quoting=csv.QUOTE_ALL
@@ -91,7 +91,7 @@ class CsvSink(_TextSink):
 
     def write(self, entry: Entry) -> None:
         """See :meth:`Sink.write`."""
-        row = row_of(entry) | extra_cells(entry, self._extra)
+        row = row_of(entry) | extra_cells(entry, self._extra, self._columns)
         cells = {name: _cell(name, value) for name, value in row.items()}
         returns = any("\r" in cell for cell in cells.values())  # which are not quoted by themselves
         with output_errors(self._place):

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from emotrace.cli.options import Server
 from emotrace.cli.request import Request, split_names
 from emotrace.cli.texts import Language, language_of
 
@@ -243,6 +244,7 @@ def analyze(
     max_seconds: Annotated[
         float, typer.Option(metavar="SECONDS", help="Longer recordings are refused.")
     ] = 86400.0,
+    server: Server = None,
     lang: Annotated[
         Language | None,
         typer.Option(
@@ -287,8 +289,13 @@ def analyze(
         presets=presets,
         checks=not no_checks,
         language=lang or language_of(),
+        server=server,
     )
     request.check()
+    if server is not None:
+        from emotrace.cli.remote import RemoteAnalysis
+
+        raise typer.Exit(RemoteAnalysis(request).run())
     from emotrace.cli.analysis import Analysis
 
     raise typer.Exit(Analysis(request).run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +13,9 @@ from emotrace.cli.messages import one_line, tell
 from emotrace.cli.request import Request, split_names
 
 if TYPE_CHECKING:
-    from emotrace.batch.engine import LocalEngine
+    from emotrace.batch.engine import Engine, LocalEngine
     from emotrace.batch.options import BatchOptions, BatchReport
+    from emotrace.batch.ray_engine import RayOptions
 
 EXAMPLES = """\b
 Examples:
@@ -21,6 +23,7 @@ Examples:
   emotrace batch 'calls/**/*.mp3' more/ --out results --format parquet --format classic
   emotrace batch segments.csv --out results --smooth hmm
   find . -name '*.wav' -print0 | emotrace batch - --out results
+  emotrace batch s3://bucket/calls/ --out results --engine ray --address auto
 """
 
 
@@ -36,6 +39,22 @@ def make_engine(request: Request, workers: int) -> LocalEngine:
         device=request.device,
         runtime=request.runtime,
         workers=workers,
+        on_bug=bug,
+    )
+
+
+def make_ray_engine(request: Request, use: RayOptions) -> Engine:
+    """The engine on a Ray cluster that a request asks for."""
+    from emotrace.batch.ray_engine import ray_engine
+    from emotrace.cli.messages import bug
+
+    return ray_engine(
+        request.model,
+        request.options(),
+        use,
+        precision=request.precision,
+        device=request.device,
+        runtime=request.runtime,
         on_bug=bug,
     )
 
@@ -87,6 +106,30 @@ def batch(
         int,
         typer.Option(metavar="N", help="Recordings at the same time; 0 suits the machine: one per core."),
     ] = 0,
+    engine: Annotated[
+        str, typer.Option(metavar="local|ray", help="Who does the work: this machine, or a Ray cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Ray cluster; auto is the one this machine belongs to. [default: one on this machine]",
+            show_default=False,
+        ),
+    ] = None,
+    min_workers: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Ray: workers to begin with; up to --workers if the cluster grows. 0: what fits.",
+        ),
+    ] = 0,
+    worker_cpus: Annotated[
+        float, typer.Option(metavar="N", help="Ray: processors that each worker takes.")
+    ] = 1.0,
+    worker_gpus: Annotated[
+        float, typer.Option(metavar="N", help="Ray: GPUs that each worker takes; 0.5 lets two share one.")
+    ] = 0.0,
     progress: Annotated[
         str,
         typer.Option(
@@ -151,6 +194,7 @@ def batch(
 
     _choose("granularity", granularity, ("utterance", "segment"))
     _choose("progress", progress, ("bar", "json", "none"))
+    _choose("engine", engine, ("local", "ray"))
     request = Request(
         inputs=tuple(inputs),
         granularity="segment" if granularity == "segment" else "utterance",
@@ -167,10 +211,25 @@ def batch(
         checks=not no_checks,
     )
     options = BatchOptions(_formats(form), not no_embedding, retry_failed, max_consecutive_failures)
-    raise typer.Exit(_run(request, out, options, workers, progress, json))
+
+    def make() -> Engine:
+        if engine == "local":
+            return make_engine(request, workers)
+        from emotrace.batch.ray_engine import RayOptions
+
+        return make_ray_engine(request, RayOptions(address, workers, min_workers, worker_cpus, worker_gpus))
+
+    raise typer.Exit(_run(request, out, options, make, progress, json))
 
 
-def _run(request: Request, out: Path, options: BatchOptions, workers: int, progress: str, json: bool) -> int:
+def _run(
+    request: Request,
+    out: Path,
+    options: BatchOptions,
+    make: Callable[[], Engine],
+    progress: str,
+    json: bool,
+) -> int:
     from emotrace.batch.manifests import jobs_of
     from emotrace.batch.runner import run_batch
     from emotrace.cli.batch_progress import BatchWatch
@@ -181,7 +240,7 @@ def _run(request: Request, out: Path, options: BatchOptions, workers: int, progr
             report = run_batch(
                 jobs,
                 out,
-                make_engine(request, workers),
+                make(),
                 options,
                 on_progress=watch.update,
                 on_failure=watch.failed,

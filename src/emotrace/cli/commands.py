@@ -19,6 +19,7 @@ from emotrace.cli import (
     labels,
     live,
     models,
+    outputs,
     run,
     sample,
     serve,
@@ -64,6 +65,7 @@ app.command("live", epilog=f"{live.EXAMPLES}\n{exit_codes.epilog()}")(live.live)
 app.add_typer(models.app, name="models")
 app.add_typer(thresholds.app, name="thresholds")
 app.command("doctor")(doctor.doctor)
+app.add_typer(outputs.app, name="outputs")
 app.command("run", epilog=f"{run.EXAMPLES}\n{exit_codes.epilog()}")(run.run)
 app.command("sample")(sample.sample)
 app.command("serve", cls=serve.ServeCommand, epilog=f"{serve.EXAMPLES}\n{exit_codes.epilog()}")(serve.serve)

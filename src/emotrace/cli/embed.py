@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotrace.cli.messages import tell
+from emotrace.cli.options import Server
 
 if TYPE_CHECKING:
     from emotrace.results import Array
@@ -40,6 +41,7 @@ def embed(
     ] = "auto",
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")] = "auto",
     threads: Annotated[int, typer.Option(metavar="N", help="Threads of the model; 0 is every core.")] = 0,
+    server: Server = None,
 ) -> None:
     """Write the embedding of a recording.
 
@@ -53,6 +55,17 @@ def embed(
     if out.suffix != ".npy":
         raise OptionError(f"--out is {str(out)!r}; expected a name that ends in .npy")
     check_file(out)
+    if server is not None:
+        if (precision, device, threads) != ("auto", "auto", 0):
+            raise OptionError(
+                "precision, device and threads are the server's own; leave them out with --server"
+            )
+        from emotrace.cli.remote import client_of
+
+        with client_of(server) as client:
+            _write(out, array := client.embed(recording, frames=frames, model=model))
+        tell(f"written to {str(out)!r}: float32 {array.shape}, by {server}")
+        return
     recognizer = Recognizer(model, precision=precision, device=device, threads=threads)
     result = recognizer.embed(recording, frame_embeddings=frames)
     values = result.frame_embeddings if frames else result.embedding

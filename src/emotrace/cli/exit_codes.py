@@ -14,6 +14,7 @@ MODEL = 6
 OUTPUT = 7
 FINDING = 8
 STOPPED = 9
+SERVER = 10
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
@@ -29,6 +30,7 @@ MEANINGS: dict[int, str] = {
     OUTPUT: "a result could not be written",
     FINDING: "every input could be read, but a check found something (only with --fail-on-finding)",
     STOPPED: "a batch stopped: too many inputs failed in a row; the same command goes on",
+    SERVER: "the server cannot be reached, or refuses",
     INTERRUPTED: "stopped by Ctrl-C",
     BROKEN_PIPE: "the reader of standard output went away",
     TERMINATED: "stopped by a SIGTERM",
@@ -46,10 +48,11 @@ _BY_ERROR = {
     "output": OUTPUT,
     "disk-full": OUTPUT,
     "store": OUTPUT,
+    "server": SERVER,
     "bug": BUG,
 }
 
-_FIRST = (BUG, OUTPUT, MODEL, USAGE)  # these say more than how many inputs failed
+_FIRST = (BUG, OUTPUT, MODEL, USAGE, SERVER)  # these say more than how many inputs failed
 
 
 def of_error(code: str) -> int:

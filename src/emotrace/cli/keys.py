@@ -69,7 +69,7 @@ def create(
     if not (name.strip() and name.isprintable() and len(name) <= 100):
         raise OptionError(f"the name {name[:100]!r} is no name; expected up to 100 letters on one line")
     until = None if expires is None else _moment(expires)
-    with _opened(config, data_dir) as store:
+    with opened(config, data_dir) as store:
         from emotrace.server.authentication import digest_of, new_key
 
         identifier, key = new_key()
@@ -89,7 +89,7 @@ def create(
 @app.command("list")
 def list_keys(config: Config = None, data_dir: DataDir = None) -> None:
     """List the keys: id, name, scopes, limits, and until when they are good."""
-    with _opened(config, data_dir) as store:
+    with opened(config, data_dir) as store:
         keys = store.keys.list()
     if not keys:
         tell("there are no keys; make one: emotrace keys create NAME")
@@ -110,7 +110,7 @@ def revoke(
     data_dir: DataDir = None,
 ) -> None:
     """End a key for good, and all sessions that were opened with it; within seconds if the service runs."""
-    with _opened(config, data_dir) as store:
+    with opened(config, data_dir) as store:
         found = store.keys.revoke(key)
     if not found:
         raise OptionError(f"there is no key {key[:100]!r} that is good; `emotrace keys list` shows them")
@@ -118,7 +118,8 @@ def revoke(
 
 
 @contextmanager
-def _opened(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
+def opened(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
+    """The store of the service that the settings speak of."""
     from emotrace.cli.serve import check_extra
 
     check_extra()

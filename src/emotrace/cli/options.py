@@ -63,3 +63,12 @@ Progress = Annotated[
         help="On standard error: a bar where a person watches, or lines of JSON for programs.",
     ),
 ]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="Have it done by `emotrace serve` there; the key is the variable EMOTRACE_KEY.",
+        show_default=False,
+    ),
+]

@@ -62,6 +62,7 @@ class Request:
     presets: Path | None = None
     checks: bool = True
     language: Language = Language.en
+    server: str | None = None
 
     def check(self) -> None:
         """Refuse options that contradict each other or would have no effect.

@@ -138,7 +138,14 @@ def check_extra() -> None:
 
     from emotrace.errors import MissingExtraError
 
-    needed = ("fastapi", "uvicorn", "python_multipart", "pydantic_settings", "prometheus_client", "itsdangerous")
+    needed = (
+        "fastapi",
+        "uvicorn",
+        "python_multipart",
+        "pydantic_settings",
+        "prometheus_client",
+        "itsdangerous",
+    )
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise MissingExtraError(

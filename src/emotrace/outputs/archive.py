@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -11,18 +12,21 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from emotrace.errors import EmotraceError, InputError, OutputError
-from emotrace.outputs.writing import output_error, replacing
+from emotrace.errors import InputError, OutputError
+from emotrace.outputs.writing import output_errors, replacing
 
 SUFFIX = ".zip"
 MANIFEST = "emotrace-archive.json"
+
+SORTED = ("normal", "low_quality")
+"""Folders of sorted results, whose folders are archived with their names before them."""
 
 _VERSION = 1
 _STEP = 1024 * 1024
@@ -68,10 +72,8 @@ def new_archive(folder: Path, when: datetime | None = None) -> Path:
     Raises:
         OutputError: the folder cannot be made.
     """
-    try:
+    with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(folder, error) from error
     stamp = (when or datetime.now()).strftime(_STAMP)
     return folder / f"emotrace_{stamp}_{secrets.token_hex(3)}{SUFFIX}"
 
@@ -106,60 +108,144 @@ def write_archive(path: Path, entries: Iterable[Entry]) -> Path:
     return path
 
 
-def check_archive(path: Path) -> dict[str, Member]:
-    """Read an archive through; what it holds, by name.
+class Archive:
+    """An archive that is read; a context.
+
+    Args:
+        path: of it.
 
     Raises:
         InputError: it is none, or damaged.
+
+    Attributes:
+        members: what it says that it holds, by name.
     """
-    with _opened(path) as archive:
-        members = _read_manifest(archive, path.name)
-        for name, member in members.items():
-            if _hash_of(archive, name, path.name) != member:
-                raise InputError(f"the archive {path.name!r} is damaged: {name!r} has changed")
-    return members
+
+    def __init__(self, path: Path) -> None:
+        self._name = path.name
+        with _in_words(self._name):
+            self._zip = zipfile.ZipFile(path)
+        try:
+            with _in_words(self._name):
+                self.members = self._manifest()
+        except BaseException:
+            self._zip.close()
+            raise
+
+    @property
+    def folders(self) -> list[str]:
+        """Names of the folders in it, in order."""
+        return sorted({_folder_of(name) for name in self.members})
+
+    def check(self) -> None:
+        """Read all of it.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        for name, member in self.members.items():
+            self._copy(name, member, None)
+
+    def read(self, name: str) -> bytes:
+        """A small file in it.
+
+        Raises:
+            InputError: there is none, or it is damaged.
+        """
+        out = io.BytesIO()
+        if name not in self.members:
+            raise InputError(f"the archive {self._name!r} holds no {name!r}")
+        self._copy(name, self.members[name], out)
+        return out.getvalue()
+
+    def extract(self, name: str, target: Path) -> None:
+        """Take a folder out, whole or not at all; never over something that is there.
+
+        Args:
+            name: of the folder.
+            target: what it shall be.
+
+        Raises:
+            InputError: the archive is damaged.
+            OutputError: it cannot be written, or something of this name is there.
+        """
+        hidden = target.with_name(f".{secrets.token_hex(6)}.tmp")
+        try:
+            with output_errors(target):
+                _refuse(target)
+                hidden.mkdir(parents=True)
+                self.extract_into(name, hidden)
+                _refuse(target)
+                hidden.rename(target)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
+
+    def extract_into(self, name: str, folder: Path, leave_out: Collection[str] = ()) -> None:
+        """Write the files of a folder into one that is there and empty.
+
+        Args:
+            name: of the folder.
+            folder: that they are written into.
+            leave_out: files that are not written.
+
+        Raises:
+            InputError: the archive is damaged.
+            OSError: they cannot be written.
+        """
+        for key, member in self.members.items():
+            inside = key.removeprefix(f"{name}/")
+            if _folder_of(key) != name or inside in leave_out:
+                continue
+            place = folder.joinpath(*inside.split("/"))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with place.open("xb") as out:
+                self._copy(key, member, out)
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    def _copy(self, name: str, member: Member, out: IO[bytes] | None) -> None:
+        try:
+            with _in_words(self._name), self._zip.open(name) as source:
+                found = _copy(source, None if out is None else _Writer(out))
+        except KeyError as error:
+            raise InputError(f"the archive {self._name!r} is damaged: {name!r} is missing") from error
+        except _WriteError as error:
+            raise error.problem from error
+        if found != member:
+            raise InputError(f"the archive {self._name!r} is damaged: {name!r} has changed")
+
+    def _manifest(self) -> dict[str, Member]:
+        try:
+            given: dict[str, Any] = json.loads(self._zip.read(MANIFEST))
+            version = given["version"]
+            members = {key: Member(int(size), str(sha)) for key, (size, sha) in given["files"].items()}
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{self._name!r} is no archive of emotrace; expected one with {MANIFEST}"
+            ) from error
+        if version != _VERSION:
+            raise InputError(f"the archive {self._name!r} is of another version; update emotrace")
+        for key in members:
+            if not _is_inside(key):  # else it could write anywhere
+                raise InputError(
+                    f"the archive {self._name!r} holds {key[:60]!r}, which is no place in a folder"
+                )
+        return members
 
 
-def folders_in(members: Iterable[str]) -> list[str]:
-    """The folders that hold the files of an archive, in order.
-
-    >>> folders_in(["outputs_1/result.json", "normal/outputs_2/result.json", "outputs_1/a/b.txt"])
-    ['normal/outputs_2', 'outputs_1']
-    """
-    names = {name.rpartition("/")[0] for name in members} - {""}
-    return sorted(each for each in names if not any(each.startswith(f"{other}/") for other in names))
-
-
-def extract(path: Path, name: str, target: Path) -> None:
-    """Take one folder out of an archive, checked, whole or not at all; never over something that is there.
-
-    Args:
-        path: of the archive.
-        name: of the folder in it.
-        target: what it shall be.
+def signature(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of every file in a folder, which tell whether it changed.
 
     Raises:
-        InputError: the archive is damaged.
-        OutputError: it cannot be written, or something of this name is there.
+        InputError: it holds something else than files and folders.
+        OSError: it cannot be read.
     """
-    if os.path.lexists(target):
-        raise OutputError(f"{str(target)!r} is there already and stays; move it away to restore it")
-    hidden = target.with_name(f".{secrets.token_hex(6)}.tmp")
-    try:
-        hidden.mkdir(parents=True)
-        with _opened(path) as archive:
-            for key, member in _read_manifest(archive, path.name).items():
-                if key.startswith(f"{name}/"):
-                    place = hidden.joinpath(*key.removeprefix(f"{name}/").split("/"))
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    _extract(archive, key, place, member, path.name)
-        if os.path.lexists(target):
-            raise OutputError(f"{str(target)!r} is there already and stays; move it away to restore it")
-        hidden.rename(target)
-    except OSError as error:
-        raise output_error(target, error) from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+    places = [(place, place.stat()) for place in _files(folder)]
+    return tuple((str(place.relative_to(folder)), s.st_size, s.st_mtime_ns) for place, s in places)
 
 
 def _add(archive: zipfile.ZipFile, entry: Entry) -> dict[str, Member]:
@@ -207,12 +293,13 @@ def _name_of(entry: Entry, place: Path) -> str:
     return name
 
 
-def _copy(source: IO[bytes], out: IO[bytes]) -> Member:
+def _copy(source: IO[bytes], out: IO[bytes] | _Writer | None) -> Member:
     digest, size = hashlib.sha256(), 0
     while chunk := source.read(_STEP):
         digest.update(chunk)
         size += len(chunk)
-        out.write(chunk)
+        if out is not None:
+            out.write(chunk)
     return Member(size, digest.hexdigest())
 
 
@@ -223,58 +310,60 @@ def _manifest(members: Mapping[str, Member]) -> bytes:
 
 def _compare(temporary: Path, name: str, members: Mapping[str, Member]) -> None:
     try:
-        found = check_archive(temporary)
+        with Archive(temporary) as archive:
+            archive.check()
+            same = archive.members == dict(members)
     except InputError as error:
         raise OutputError(f"the archive {name!r} reads back wrong; is the disk all right?") from error
-    if found != dict(members):
+    if not same:
         raise OutputError(f"the archive {name!r} reads back wrong; is the disk all right?")
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _in_words(name: str) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except EmotraceError:
-        raise
+        yield
     except FileNotFoundError as error:
-        raise InputError(f"{str(path)!r} does not exist; expected an archive") from error
+        raise InputError(f"{name!r} does not exist; expected an archive") from error
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise InputError(f"{str(path)!r} is no archive, or damaged: {error}") from error
+        raise InputError(f"{name!r} is no archive, or damaged: {error}") from error
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise InputError(f"{name!r} cannot be read: {reason}; expected an archive") from error
 
 
-def _read_manifest(archive: zipfile.ZipFile, name: str) -> dict[str, Member]:
-    try:
-        given: dict[str, Any] = json.loads(archive.read(MANIFEST))
-        if given["version"] != _VERSION:
-            raise InputError(f"the archive {name!r} is of another version; update emotrace")
-        members = {key: Member(int(size), str(sha256)) for key, (size, sha256) in given["files"].items()}
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{name!r} is no archive of emotrace; expected one with {MANIFEST}") from error
-    for key in members:
-        if not _is_inside(key):  # else it could write anywhere
-            raise InputError(f"the archive {name!r} holds {key[:60]!r}, which is no place inside a folder")
-    return members
+def _refuse(target: Path) -> None:
+    if os.path.lexists(target):
+        raise OutputError(f"{target.name!r} is there already and stays; move it away to restore it")
+
+
+def _folder_of(name: str) -> str:
+    """The result folder that a file is of: all before the first part that is no folder of sorted results."""
+    parts = name.split("/")
+    return "/".join(parts[: 2 if parts[0] in SORTED and len(parts) > 2 else 1])
+
+
+class _WriteError(Exception):
+    """Writing failed, not reading."""
+
+    def __init__(self, problem: OSError) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class _Writer:
+    """Keeps errors of the target apart from those of the archive."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            raise _WriteError(error) from error
 
 
 def _is_inside(name: str) -> bool:
     parts = name.split("/")
     return len(parts) > 1 and all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
-
-
-def _hash_of(archive: zipfile.ZipFile, key: str, name: str) -> Member:
-    try:
-        with archive.open(key) as file:
-            digest, size = hashlib.sha256(), 0
-            while chunk := file.read(_STEP):
-                digest.update(chunk)
-                size += len(chunk)
-            return Member(size, digest.hexdigest())
-    except KeyError as error:
-        raise InputError(f"the archive {name!r} is damaged: {key!r} is missing") from error
-
-
-def _extract(archive: zipfile.ZipFile, key: str, place: Path, member: Member, name: str) -> None:
-    with archive.open(key) as source, place.open("xb") as out:
-        if _copy(source, out) != member:
-            raise InputError(f"the archive {name!r} is damaged: {key!r} has changed")

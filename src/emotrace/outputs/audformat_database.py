@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import io
+import math
+import sys
 import tempfile
 import zipfile
+from array import array
+from collections.abc import Iterator
+from itertools import compress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
+
+import numpy as np
 
 from emotrace.labels import EMOTIONS, LABELS
 from emotrace.outputs.annotation import Annotation, Interval
+from emotrace.outputs.records import DIGITS
 from emotrace.outputs.writing import output_errors
 
 SEGMENTS = "emotion.segments"
 RECORDINGS = "emotion.recordings"
-
-_Key: TypeAlias = tuple[str, int, int]  # file, start and end in milliseconds
 
 
 class Database:
@@ -28,20 +34,18 @@ class Database:
     """
 
     def __init__(self) -> None:
-        self._segments: dict[_Key, Interval] = {}
-        self._wholes: dict[_Key, Interval] = {}
-        self._verdicts: dict[_Key, str] = {}
+        self._segments = _Rows()
+        self._wholes = _Rows()
         self._models: set[str] = set()
 
     def add(self, annotation: Annotation) -> None:
-        """Add what is known of a recording; what is there already is not added again."""
+        """Add what is known of a recording."""
         file = annotation.source.encode("utf-8", "backslashreplace").decode("utf-8")
+        verdicts = {(each.start, each.end): each.label for each in annotation.verdicts}
         for each in annotation.emotions:
-            self._segments.setdefault((file, each.start, each.end), each)
+            self._segments.add(file, each, "")
         for each in annotation.wholes:
-            self._wholes.setdefault((file, each.start, each.end), each)
-        for each in annotation.verdicts:
-            self._verdicts.setdefault((file, each.start, each.end), each.label)
+            self._wholes.add(file, each, verdicts.get((each.start, each.end), ""))
         self._models.add(annotation.model)
 
     def save(self, folder: Path) -> None:
@@ -84,33 +88,58 @@ class Database:
         database.schemes["probability"] = audformat.Scheme("float", minimum=0.0, maximum=1.0)
         database.schemes["verdict"] = audformat.Scheme("str", labels=["keep", "flag", "drop"])
         database.schemes["reasons"] = audformat.Scheme("str", description="codes, with spaces between them")
-        _add(database, SEGMENTS, self._segments)
-        _add(database, RECORDINGS, self._wholes)
-        told = [self._verdicts.get(key, "").partition(": ") for key in self._wholes]
-        _fill(database[RECORDINGS], "verdict", "verdict", [decision or None for decision, _, _ in told])
-        _fill(database[RECORDINGS], "reasons", "reasons", [codes or None for _, _, codes in told])
+        self._segments.add_table(database, SEGMENTS)
+        table = self._wholes.add_table(database, RECORDINGS)
+        for column, verdict in zip(("verdict", "reasons"), self._wholes.verdicts(), strict=True):
+            _fill(table, column, column, verdict)
         return database
 
 
-def _add(database: Any, name: str, rows: dict[_Key, Interval]) -> None:
-    import audformat
-    import pandas
+class _Rows:
+    """The rows of a table, close together in memory."""
 
-    starts, ends = ([key[place] for key in rows] for place in (1, 2))
-    index = audformat.segmented_index(
-        [file for file, _, _ in rows],
-        pandas.to_timedelta(starts, unit="ms"),
-        pandas.to_timedelta(ends, unit="ms"),
-    )
-    table = database[name] = audformat.Table(index)
-    intervals = list(rows.values())
-    _fill(table, "emotion", "emotion", [each.label for each in intervals])
-    _fill(table, "confidence", "probability", [each.confidence for each in intervals])
-    for label in LABELS:
-        _fill(table, label, "probability", [each.scores.get(label) for each in intervals])
+    def __init__(self) -> None:
+        self._files: list[str] = []
+        self._times = array("q")
+        self._labels: list[str] = []
+        self._scores = array("f")
+        self._verdicts: list[str] = []
+
+    def add(self, file: str, interval: Interval, verdict: str) -> None:
+        self._files.append(file)
+        self._times.extend((interval.start, interval.end))
+        self._labels.append(sys.intern(interval.label))
+        scores = (interval.scores.get(label, math.nan) for label in LABELS)
+        self._scores.extend((math.nan if interval.confidence is None else interval.confidence, *scores))
+        self._verdicts.append(sys.intern(verdict))
+
+    def add_table(self, database: Any, name: str) -> Any:
+        """Put the table into a database; of rows with one index the first stays."""
+        import audformat
+        import pandas
+
+        times = np.frombuffer(self._times, np.int64).reshape(-1, 2)
+        starts, ends = (pandas.to_timedelta(times[:, place], unit="ms") for place in (0, 1))
+        index = audformat.segmented_index(self._files, starts, ends)
+        self._kept = ~index.duplicated()
+        table = database[name] = audformat.Table(index[self._kept])
+        scores = np.frombuffer(self._scores, np.float32).reshape(-1, 1 + len(LABELS))[self._kept]
+        _fill(table, "emotion", "emotion", self._keep(self._labels))
+        for column, values in zip(("confidence", *LABELS), scores.T, strict=True):
+            _fill(table, column, "probability", np.round(values.astype(np.float64), DIGITS))
+        return table
+
+    def verdicts(self) -> Iterator[list[str | None]]:
+        """Decisions and codes of the rows of the table."""
+        told = [verdict.partition(": ") for verdict in self._keep(self._verdicts)]
+        for place in (0, 2):
+            yield [each[place] or None for each in told]
+
+    def _keep(self, values: list[str]) -> list[str]:
+        return list(compress(values, self._kept))
 
 
-def _fill(table: Any, column: str, scheme: str, values: list[Any]) -> None:
+def _fill(table: Any, column: str, scheme: str, values: Any) -> None:
     import audformat
 
     table[column] = audformat.Column(scheme_id=scheme, rater_id="model")

@@ -27,6 +27,9 @@ SIGN_IN = "/sign-in"
 COOKIE = "emotrace"
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+KEY_PROTOCOL = "emotrace.key."
+"""With a key behind it, a subprotocol that a page offers for its WebSocket."""
 _NOBODY = Credential(LOCAL, "")
 
 
@@ -107,9 +110,9 @@ class Guard:
         )
 
     async def _credential(self, connection: HTTPConnection, address: str) -> Credential:
-        scheme, _, key = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and key.strip():
-            return await self._authentication.bearer(key.strip(), address)
+        key = _sent_key(connection)
+        if key:
+            return await self._authentication.bearer(key, address)
         cookie = connection.cookies.get(COOKIE)
         if cookie is not None and _from_own_page(connection):
             credential = await self._authentication.session(cookie)
@@ -146,6 +149,15 @@ def _answer(error: EmotraceError, scope: Scope) -> Response:
     if error.code == "unauthorized" and page and not is_api(scope["path"]):
         return RedirectResponse(f"{SIGN_IN}?next={quote(scope['path'])}", 303)
     return problem_response(error)
+
+
+def _sent_key(connection: HTTPConnection) -> str:
+    """The key of the header; of a WebSocket also of its subprotocols, since pages cannot set its headers."""
+    scheme, _, key = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    offered = connection.scope.get("subprotocols", [])
+    return next((name[len(KEY_PROTOCOL) :] for name in offered if name.startswith(KEY_PROTOCOL)), "")
 
 
 def _from_own_page(connection: HTTPConnection) -> bool:

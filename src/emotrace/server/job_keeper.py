@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from datetime import timedelta
 
 from emotrace.errors import EmotraceError
 from emotrace.server.executors import Identity, LifeSigns
@@ -14,6 +15,8 @@ from emotrace.server.job_work import JobWork, Recognise
 from emotrace.server.problems import KINDS
 from emotrace.server.settings import Settings
 from emotrace.store import Store
+from emotrace.store.audit import RETENTION
+from emotrace.store.types import now
 
 _AHEAD = 4  # items taken for each that is done, so that short ones need not wait for the queue
 _BEATS = 4  # signs of life in the time after which a server is dead
@@ -70,6 +73,11 @@ class JobKeeper:
             timer.cancel()
             if self._identity is not None:
                 self._identity.release()
+
+    @property
+    def running(self) -> int:
+        """Recordings that are being recognised here."""
+        return self._work.running
 
     def wake(self) -> None:
         """Something was added."""
@@ -135,8 +143,12 @@ class JobKeeper:
             self._store.job_items.forget(dead - owners)
 
     def _sweep(self) -> None:
-        self._files.sweep(self._store.jobs.known, self._settings.job_upload_seconds + _SWEEP_SECONDS)
+        store, days = self._store, self._settings.keep_days
+        if days:
+            for job in store.jobs.ended_before(now() - timedelta(days=days)):
+                store.jobs.delete(job, None, actor=RETENTION)
+        self._files.sweep(store.jobs.known, self._settings.job_upload_seconds + _SWEEP_SECONDS)
         for job in self._files.jobs():
-            found = self._store.jobs.get(job, None)
+            found = store.jobs.get(job, None)
             if found is not None and found.finished is not None:
                 self._files.remove(job)

@@ -26,7 +26,7 @@ from emotrace.server.service import Service
 from emotrace.store import jobs as stored
 
 _UPLOAD = ("multipart", "forbidden", "upload-timeout", "limit", "content-type", "model-not-found", "option")
-_ONE = ("forbidden", "not-found", "store")
+_ONE = ("forbidden", "job-not-found", "store")
 _KEY = {
     **{"name": KEY, "in": "header", "required": False},
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY},
@@ -67,6 +67,12 @@ class JobDoor:
         self.service, self.files = service, JobFiles(service.settings.data_folder)
         self.desk = JobDesk(service, self.files)
         self._keeper: JobKeeper | None = None
+        service.metrics.watch("job_work", "Recordings of jobs that run here.", "", lambda: self.taken)
+
+    @property
+    def taken(self) -> int:
+        """Recordings of jobs that run here."""
+        return 0 if self._keeper is None else self._keeper.running
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -95,19 +101,19 @@ class JobDoor:
         """A job that a caller may see.
 
         Raises:
-            RequestError: ``not-found``: there is none, or it is another's, which looks the same.
+            RequestError: ``job-not-found``: there is none, or it is another's, which looks the same.
             StoreError: the database cannot be reached.
         """
         found = self.service.open().jobs.get(job, caller.owner)
         if found is None:
-            raise RequestError("not-found", f"there is no job {job[:64]!r}; GET /v1/jobs lists yours")
+            raise RequestError("job-not-found", f"there is no job {job[:64]!r}; GET /v1/jobs lists yours")
         return found
 
     def delete(self, job: str, caller: Caller) -> None:
         """Forget a job with its uploads and results.
 
         Raises:
-            RequestError: ``not-found``.
+            RequestError: ``job-not-found``.
             StoreError: the database cannot be reached; what is left can be deleted again.
         """
         store = self.service.open()
@@ -183,9 +189,11 @@ def _add_looking(routes: APIRouter, door: JobDoor) -> None:
         openapi_extra={"parameters": _parameters(Fetching)},
     )
     def fetch(request: Request, job: str) -> Response:
-        found = door.found(job, require(request, "recognize"))
+        caller = require(request, "recognize")
+        found = door.found(job, caller)
         form = Fetching.read(request.query_params).format
         store = door.service.open()
+        store.audit.add(caller.key, "job-results", found.id)
         parts = results(store, found, store.jobs.items(found.id), form)
         named = {"Content-Disposition": f'attachment; filename="job-{found.id}.{form}"'}
         return StreamingResponse(parts, 200, named, MEDIA_TYPES[form])

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from emotrace.server.redaction import Redacting, secrets_in
 from emotrace.server.settings import Settings
 
 HEADER = "x-request-id"
@@ -66,7 +67,8 @@ def answering(given: str | None) -> Iterator[Note]:
 def log_to_stderr(settings: Settings) -> None:
     """Send the logs of this process to standard error, as the settings say."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
+    lines = JsonLines() if settings.log_format == "json" else TextLines()
+    handler.setFormatter(Redacting(lines, secrets_in(settings)))
     logging.getLogger().addHandler(handler)
     logging.getLogger("emotrace").setLevel(settings.log_level.upper())
 

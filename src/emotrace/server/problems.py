@@ -41,6 +41,7 @@ KINDS: dict[str, Kind] = {
     "forbidden": Kind(403, "the key may not do this, or the address may not ask"),
     "not-found": Kind(404, "there is no such route"),
     "recognition-not-found": Kind(404, "no recognition of this id is kept for the caller"),
+    "job-not-found": Kind(404, "the caller has no job of this id"),
     "model-not-found": Kind(404, "no model of this name is installed"),
     "method-not-allowed": Kind(405, "the route is there, but not for this method"),
     "upload-timeout": Kind(408, "the request was sent too slowly"),

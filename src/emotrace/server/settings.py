@@ -140,7 +140,8 @@ class Limiting(BaseModel):
         decode_workers: processes that decode what was uploaded; None is as many as ``workers``, 0 decodes in
             the service itself.
         decode_memory_bytes: what decoding one recording may take.
-        decode_cpu_seconds: computing time that decoding one recording may take.
+        decode_cpu_seconds: computing time that decoding one recording may take, or a twentieth of the longest
+            that is allowed, if that is more.
     """
 
     workers: int = Field(default=0, ge=0, le=256)

@@ -16,6 +16,9 @@ from emotrace.server.guard import COOKIE, SIGN_IN
 from emotrace.server.problems import KINDS, RequestError
 from emotrace.server.settings import Settings
 
+LANGUAGE_COOKIE = "emotrace_language"
+"""Of the web page, which asks the same."""
+
 _TEXTS = {
     "en": {
         "title": "Sign in",
@@ -147,9 +150,9 @@ spellcheck="false" autocapitalize="none"></label>
 
 def language_of(request: Request) -> str:
     """``"zh"`` or ``"en"``: as the address says, else as the browser prefers."""
-    asked = request.query_params.get("lang")
-    if asked in _TEXTS:
-        return asked
+    for asked in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+        if asked in _TEXTS:
+            return asked
     for preferred in request.headers.get("accept-language", "").lower().split(","):
         if preferred.strip()[:2] in _TEXTS:
             return preferred.strip()[:2]

@@ -12,10 +12,10 @@ Needs the extra ``server``.
 """
 
 from emotrace.store.audit import Audit, AuditEntry
-from emotrace.store.feedback import Correction, Feedback
+from emotrace.store.feedback import Feedback
 from emotrace.store.keys import Key, Keys
 from emotrace.store.paging import Page
-from emotrace.store.recognitions import Kept, Recognitions
+from emotrace.store.recognitions import Correction, Kept, Recognitions
 from emotrace.store.store import Store
 
 __all__ = [

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from sqlalchemy import insert, select, update
 
 from emotrace.errors import OptionError
 from emotrace.labels import LABELS, label_index
 from emotrace.store.audit import note as log
 from emotrace.store.database import Database
-from emotrace.store.recognitions import mine, words_of
+from emotrace.store.recognitions import Correction, mine, words_of
 from emotrace.store.schema import feedback, recognitions
 from emotrace.store.types import now
 
 LONGEST_NOTE = 4000
 """Characters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """What somebody said of a recognition.
-
-    Attributes:
-        author: key of the caller.
-        created: in UTC.
-        label: one of the nine emotions; None says nothing of it.
-        note: in words.
-    """
-
-    author: str
-    created: datetime
-    label: str | None
-    note: str | None
 
 
 class Feedback:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -23,8 +23,25 @@ from emotrace.store.audit import note as log
 from emotrace.store.database import Database
 from emotrace.store.folders import Folders, check_id
 from emotrace.store.paging import Page, check_limit, decode_cursor, encode_cursor
-from emotrace.store.schema import recognitions
+from emotrace.store.schema import feedback, recognitions
 from emotrace.store.types import now, storable
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What somebody said of a recognition.
+
+    Attributes:
+        author: key of the caller.
+        created: in UTC.
+        label: one of the nine emotions; None says nothing of it.
+        note: in words.
+    """
+
+    author: str
+    created: datetime
+    label: str | None
+    note: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +321,39 @@ class Recognitions:
         """
         found = self.get(id, owner)
         return self._folders.place(id) / files.AUDIO_FILE if found is not None and found.has_audio else None
+
+    def put_back(
+        self,
+        row: Kept,
+        corrections: Iterable[Correction],
+        fill: Callable[[Path], None],
+        *,
+        actor: str,
+    ) -> None:
+        """Keep a recognition again that was archived; the audit log tells of it.
+
+        Args:
+            row: its line of the list.
+            corrections: what was said of it.
+            fill: writes its files into a folder.
+            actor: for the audit log.
+
+        Raises:
+            OptionError: its id is none.
+            OutputError: the files cannot be written; nothing was kept.
+            StoreError: the database cannot be reached.
+        """
+        size = self._folders.write(row.id, fill)
+        values = {name: getattr(row, name) for name in Kept.__dataclass_fields__}
+        values |= {"bytes": size, "codes": list(row.codes), "options": dict(row.options)}
+        values |= {"doubt": doubt_of(row.decision, row.margin)}
+        values |= {"words": words_of(row.source, row.label, row.note)}
+        with self._database.writing() as connection:
+            connection.execute(insert(recognitions).values(values))
+            for each in corrections:
+                said = {name: getattr(each, name) for name in Correction.__dataclass_fields__}
+                connection.execute(insert(feedback).values(recognition=row.id, **said))
+            log(connection, actor, "restore", row.id, None)
 
     def folder(self, id: str) -> Path | None:  # noqa: A002
         """Where the files of a recognition are; None if they are gone."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 ROW_FILE = "row.json"
 """What an archive has beside the files of a recognition: its line of the list, and the corrections."""
 
-_BATCH = 200
+BATCH = 200
+"""Recognitions that are archived and removed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,11 @@ def due(store: Store, policy: Policy) -> Iterator[Sequence[Kept]]:
     """What a policy does not keep, oldest first, in batches; each is looked for when the last one is gone."""
     if policy.keep_days is not None:
         before = now() - timedelta(days=policy.keep_days)
-        while batch := store.recognitions.oldest(before, _BATCH):
+        while batch := store.recognitions.oldest(before, BATCH):
             yield batch
     if policy.max_bytes is not None:
         while (over := store.recognitions.total_bytes() - policy.max_bytes) > 0:
-            yield _enough(store.recognitions.oldest(limit=_BATCH), over)
+            yield _enough(store.recognitions.oldest(limit=BATCH), over)
 
 
 def remove(
@@ -116,7 +117,7 @@ def remove(
     """
     done = done or Tidied()
     detail = None
-    if archive is not None:
+    if archive is not None and batch:
         made = write_archive(new_archive(archive), [entry_of(store, kept) for kept in batch])
         done = replace(done, archives=(*done.archives, made))
         detail = f"archived in {made.name}"

@@ -6,7 +6,7 @@
     page.py       the page and its tabs                   controls.py   options that pages share
     analyse.py, live.py, batch.py, history.py, about.py   the tabs
     calls.py      how the pages ask the service           shelf.py      results for an hour
-    downloads.py  their files                             languages.py, texts.py  every word, English and Chinese
+    downloads.py  their files                             languages.py, texts.py  every word
     result.py, drawing.py, markup.py                      HTML          static/     looks and scripts
 
 Needs the extra ``server``.

@@ -6,7 +6,7 @@ import asyncio
 import platform
 from collections.abc import Iterable
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
 import gradio as gr
 
@@ -20,7 +20,7 @@ from emotrace.webui.markup import clock, size, table
 from emotrace.webui.shelf import KEPT_SECONDS
 from emotrace.webui.texts import Words
 
-PACKAGES = ("emotrace", "onnxruntime", "av", "numpy", "gradio", "fastapi", "uvicorn")
+PACKAGES = ("onnxruntime", "av", "numpy", "gradio", "fastapi", "uvicorn")
 
 
 def build(calls: Calls, words: Words, tab: gr.Tab) -> None:
@@ -96,8 +96,11 @@ def _limits(service: Service, words: Words) -> str:
 
 def _use(service: Service, words: Words) -> str:
     card = registry.find(service.default).card
-    told = ((words("about.use.for"), card.intended_use), (words("about.use.not"), card.not_for))
-    told = (*told, (words("about.use.training"), card.training_data))
+    told = (
+        (words("about.use.for"), card.intended_use),
+        (words("about.use.not"), card.not_for),
+        (words("about.use.training"), card.training_data),
+    )
     hint = f'<p class="em-small">{escape(words("about.use.card"))}</p>' if words.language == "zh" else ""
     return (
         f'<p class="em-important">{escape(words("about.use.people"))}</p>{hint}'
@@ -121,12 +124,7 @@ def _models(service: Service, installed: list[Row], words: Words) -> str:
 
 def _versions() -> str:
     found = [("emotrace", emotrace.__version__), ("Python", platform.python_version())]
-    for name in PACKAGES[1:]:
-        try:
-            found.append((name, version(name)))
-        except PackageNotFoundError:
-            continue
-    return _pairs(found)
+    return _pairs([*found, *((name, version(name)) for name in PACKAGES)])
 
 
 def _licences(installed: list[Row], words: Words) -> list[str]:

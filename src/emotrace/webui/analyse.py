@@ -56,10 +56,10 @@ def build(calls: Calls, words: Words, sample: Path) -> None:
         ready = gr.Button(interactive=True)
         yield progress(words("step.wait"), None), gr.Button(interactive=False)
         try:
-            who = caller(request)
+            who = caller(request, "recognize")
             fields = fields_of(granularity, model, smooth, preset, embedding)
             step = Step()
-            async for step, name in watched(calls.recognise(path, fields, who, step), step):
+            async for name in watched(calls.recognise(path, fields, who, step)):
                 if name is None:
                     yield progress(words(step.text), step.share), gr.skip()
                 else:
@@ -67,7 +67,7 @@ def build(calls: Calls, words: Words, sample: Path) -> None:
         except Exception as error:
             yield failed(error, words), ready
 
-    start.click(analyse, [audio, *options], [shown, start], **QUIET, api_name=f"analyse_{words.language}")
+    start.click(analyse, [audio, *options], [shown, start], **QUIET)
     audio.change(lambda path: gr.Button(interactive=path is not None), audio, start, **QUIET)
     example.click(lambda: str(sample), None, audio, **QUIET)
 

@@ -56,11 +56,11 @@ def build(calls: Calls, words: Words) -> None:
             return
         yield progress(words("batch.progress", 0, len(paths)), 0.0), gr.Button(interactive=False)
         try:
-            who = caller(request)
+            who = caller(request, "recognize")
             fields = fields_of(granularity, model, smooth, preset, embedding)
             items: list[str | Failure | None] = [None] * len(paths)
             run = _Run(calls, words, who, fields, paths, items)
-            async for _, finished in watched(run.all(), Step()):
+            async for finished in watched(run.all()):
                 done = len(paths) - items.count(None)
                 if finished is None:
                     head = progress(words("batch.progress", done, len(paths)), done / len(paths))
@@ -140,7 +140,7 @@ class _Run:
                 yield name, f'<span class="em-bad">{escape(item.reason)}</span>', "", "", ""
             else:
                 record = self._calls.shelf.result(item, self._who.key).record
-                verdict = badge(record["verdict"]["decision"], words) if record["verdict"] else ""
+                verdict = badge(record["verdict"]["decision"], words, short=True) if record["verdict"] else ""
                 yield (
                     name,
                     label(record["emotion"], words),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 
@@ -16,7 +16,7 @@ from emotrace.audio import stream
 from emotrace.outputs import Granularity, frame_records, recognition_record
 from emotrace.outputs.folder import write_wav
 from emotrace.results import Array, Recognition
-from emotrace.server.access import Caller, caller_of
+from emotrace.server.access import Caller, Scope, require
 from emotrace.server.api import check_card
 from emotrace.server.forms import RecognitionForm
 from emotrace.server.keeping import Outlined
@@ -26,6 +26,8 @@ from emotrace.server.service import Service
 from emotrace.server.uploads import Upload
 from emotrace.server.work import GoOn
 from emotrace.webui.shelf import Shelf, Shelved
+
+Result = TypeVar("Result")
 
 TICK_SECONDS, BUSY_SECONDS = 0.15, 1.0
 
@@ -40,13 +42,15 @@ class Step:
     share: float | None = None
 
 
-def caller(request: gr.Request) -> Caller:
-    """Who is at the page.
+def caller(request: gr.Request, scope: Scope) -> Caller:
+    """Who is at the page, if they may do something.
 
     Raises:
-        RequestError: ``unauthorized``.
+        RequestError: ``forbidden`` or ``unauthorized``.
     """
-    return caller_of(request.request)
+    if request.request is None:
+        raise RequestError("unauthorized", "nobody said who asks; load the page again")
+    return require(request.request, scope)
 
 
 def upload_name(path: str) -> str:
@@ -58,22 +62,22 @@ def upload_name(path: str) -> str:
     return Path(path).name
 
 
-async def watched(work: Any, step: Step) -> AsyncIterator[tuple[Step, Any]]:
-    """The steps of an awaitable while it runs, and at the end its result.
+async def watched(work: Awaitable[Result]) -> AsyncIterator[Result | None]:
+    """None now and then while something runs, and at last its result.
 
-    Yields:
-        (step, None) now and then; at last (step, result).
+    Args:
+        work: is cancelled when nobody asks any more.
 
     Raises:
-        Exception: of the awaitable.
+        Exception: of the work.
     """
     task = asyncio.ensure_future(work)
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=TICK_SECONDS)
             if not task.done():
-                yield step, None
-        yield step, task.result()
+                yield None
+        yield task.result()
     finally:
         task.cancel()
 
@@ -98,7 +102,6 @@ class Calls:
         asked = RecognitionForm.read(fields)
         options = asked.options(self.service.settings, self.service.presets)
         name = resolve(asked.model, self.service.settings)
-        who_may(who)
 
         def work(go_on: GoOn) -> Shelved:
             def progress(what: str, done: float, total: float) -> None:
@@ -142,18 +145,22 @@ class Calls:
             )
 
         limit = self.service.settings.deadline_seconds
-        shelved = await self.service.queue.run(work, seconds=limit, gone=asyncio.Event().wait())
+        shelved = await self.service.queue.run(work, seconds=limit, gone=_never())
         return self.shelf.add(shelved)
 
     async def patiently(self, path: str, fields: Mapping[str, str], who: Caller, step: Step) -> str:
         """The same, which waits while the service is busy."""
-        while True:
-            try:
-                return await self.recognise(path, fields, who, step)
-            except RequestError as error:
-                if error.code != "busy":
-                    raise
-                await asyncio.sleep(BUSY_SECONDS)
+        while (name := await self._unless_busy(path, fields, who, step)) is None:
+            await asyncio.sleep(BUSY_SECONDS)
+        return name
+
+    async def _unless_busy(self, path: str, fields: Mapping[str, str], who: Caller, step: Step) -> str | None:
+        try:
+            return await self.recognise(path, fields, who, step)
+        except RequestError as error:
+            if error.code != "busy":
+                raise
+            return None
 
     def _recorded(self, upload: Upload, asked: RecognitionForm) -> Path:
         """The sound as it was heard, for the player and the result folder."""
@@ -167,14 +174,9 @@ class Calls:
         return sound
 
 
-def who_may(who: Caller) -> None:
-    """Refuse a caller that may not recognise.
-
-    Raises:
-        RequestError: ``forbidden``.
-    """
-    if not who.may("recognize"):
-        raise RequestError("forbidden", f"the key {who.name!r} may not recognise; ask for one that may")
+async def _never() -> None:
+    """A client that goes away cancels the work itself."""
+    await asyncio.Event().wait()
 
 
 def record_of(result: Recognition, granularity: Granularity) -> dict[str, Any]:

@@ -40,13 +40,13 @@ def option_controls(service: Service, words: Words) -> list[gr.components.Compon
         elem_classes="em-granularity",
     )
     with gr.Row():
-        model = gr.Dropdown(_models(service, words), value="auto", label=words("model"), min_width=150)
-        preset = gr.Dropdown(_presets(service, words), value="default", label=words("preset"), min_width=150)
+        model = gr.Dropdown(_models(service, words), value="auto", label=words("model"), min_width=190)
+        preset = gr.Dropdown(_presets(service, words), value="default", label=words("preset"), min_width=190)
         smooth = gr.Dropdown(
             [(words(f"smooth.{each}"), each) for each in SMOOTHERS],
             value="none",
             label=words("smooth"),
-            min_width=150,
+            min_width=190,
         )
     embedding = gr.Checkbox(label=words("embedding"), container=False)
     return [granularity, model, smooth, preset, embedding]

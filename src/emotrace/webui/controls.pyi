@@ -20,8 +20,6 @@ SMOOTHERS = ("none", "vote", "ewma", "median", "hmm", "hmm-online", "viterbi")
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": True}
 """Of every event: no API, and progress that the page itself shows."""
 
-from gradio.events import Dependency
-
 class Recording(gr.Audio):
     """Gradio's control for a recording, without its looking into the file with other programs."""
 
@@ -35,7 +33,6 @@ class Recording(gr.Audio):
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
-
 
 def option_controls(service: Service, words: Words) -> list[gr.components.Component]:
     """Granularity, model, smoothing, preset and embedding, in that order; :func:`fields_of` reads them."""
@@ -57,7 +54,6 @@ def option_controls(service: Service, words: Words) -> list[gr.components.Compon
     embedding = gr.Checkbox(label=words("embedding"), container=False)
     return [granularity, model, smooth, preset, embedding]
 
-
 def fields_of(granularity: str, model: str, smooth: str, preset: str, embedding: bool) -> dict[str, str]:
     """What the controls say, as the fields of the REST API.
 
@@ -72,16 +68,13 @@ def fields_of(granularity: str, model: str, smooth: str, preset: str, embedding:
     RecognitionForm.read(fields)
     return fields
 
-
 def emotion_choices(words: Words) -> list[tuple[str, str]]:
     """All nine, with emoji."""
     return [(f"{each.emoji} {words.label(each.name)}", each.name) for each in EMOTIONS]
 
-
 def _models(service: Service, words: Words) -> list[tuple[str, str]]:
     own = (words("model.auto", service.default), "auto")
     return [own, *((name, name) for name in registry.installed())]
-
 
 def _presets(service: Service, words: Words) -> list[tuple[str, str]]:
     return [

@@ -222,7 +222,7 @@ def _cached(send: Send) -> Send:
 
 
 async def _body(receive: Receive) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
@@ -231,4 +231,4 @@ async def _body(receive: Receive) -> bytes:
         if len(body) > MAX_INPUT_BYTES:
             raise RequestError("limit", f"the page's values have more than {MAX_INPUT_BYTES} bytes")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)

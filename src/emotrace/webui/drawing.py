@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ COLUMNS = 480
 POINTS = 300
 """Steps of the curves, at most."""
 
-WIDE, NARROW = 14.0, 4.5
-"""Percent of the width that a name in the ribbon needs, and that an emoji does."""
+NARROWEST = 4.0
+"""Percent of the width under which a stretch in the ribbon has no name; looks hide those that do not fit."""
 
 _HEIGHT = 100
 _TICKS = (0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
@@ -41,7 +42,7 @@ class Stretch:
 def stretches(record: Mapping[str, Any]) -> list[Stretch]:
     """The emotions of a recognition's record in order: of its frames, else its segments, else the whole.
 
-    >>> frames = [{"emotion": name, "score": 0.5, "timestamp": i / 2} for i, name in enumerate(["sad", "sad"])]
+    >>> frames = [{"emotion": "sad", "score": 0.5, "timestamp": time} for time in (0.0, 0.5)]
     >>> stretches({"duration_seconds": 1.0, "frames": frames})
     [Stretch(start=0.0, end=1.0, emotion='sad', confidence=0.5)]
     """
@@ -77,7 +78,7 @@ def timeline(record: Mapping[str, Any], outline: Envelope | None, sound: str | N
 
 def _runs(frames: Sequence[Mapping[str, Any]], duration: float) -> Iterator[Stretch]:
     times = [frame["timestamp"] for frame in frames]
-    hop = min((b - a for a, b in zip(times, times[1:], strict=False)), default=duration)
+    hop = min((b - a for a, b in pairwise(times)), default=duration)
     first = 0
     for i in range(1, len(frames) + 1):
         if (
@@ -132,7 +133,7 @@ def _ribbon(found: list[Stretch], duration: float, words: Words) -> str:
     for each in found:
         left, width = 100 * each.start / duration, 100 * max(each.end - each.start, 0) / duration
         boxes.setdefault(each.emotion, []).append(f"M{left:.2f} 0h{width:.2f}v1h-{width:.2f}z")
-        if width >= NARROW:
+        if width >= NARROWEST:
             names.append(_name(each, left, width, words))
     paths = "".join(f'<path d="{"".join(d)}" fill="{emotion(name).colour}"/>' for name, d in boxes.items())
     return (
@@ -144,18 +145,18 @@ def _ribbon(found: list[Stretch], duration: float, words: Words) -> str:
 def _name(each: Stretch, left: float, width: float, words: Words) -> str:
     what = emotion(each.emotion)
     shown = f"{words.label(each.emotion)} {percent(each.confidence)}, {clock(each.start)} - {clock(each.end)}"
-    name = f" {escape(words.label(each.emotion))}" if width >= WIDE else ""
     ink = "#fff" if _dark(what.colour) else "#111"
     return (
-        f'<span class="em-run" title="{escape(shown)}" style="left:{left:.2f}%;width:{width:.2f}%;color:{ink}">'
-        f"{what.emoji}{name}</span>"
+        f'<span class="em-run" title="{escape(shown)}" '
+        f'style="left:{left:.2f}%;width:{width:.2f}%;color:{ink}">'
+        f"<i>{what.emoji}</i><b>{escape(words.label(each.emotion))}</b></span>"
     )
 
 
 def _dark(colour: str) -> bool:
     """Whether white letters are read more easily on a colour than black ones."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+    luminance: float = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
     return luminance < 0.179
 
 

@@ -32,14 +32,16 @@ def live_view(words: Words) -> str:
     ]
     data = escape(json.dumps({"words": said, "labels": labels, "seconds": SECONDS}, ensure_ascii=False))
     legend = "".join(
-        f'<li data-label="{each.name}"><i style="background:{each.colour}"></i>{escape(words.label(each.name))}</li>'
+        f'<li><i style="background:{each.colour}"></i>{escape(words.label(each.name))}</li>'
         for each in EMOTIONS
     )
     return (
         f'<div id="em-live" data-live="{data}"><p class="em-small">{escape(words("live.intro"))}</p>'
         '<div class="em-live-bar">'
-        f'<button type="button" id="em-live-start" class="em-button em-primary">{escape(words("live.start"))}</button>'
-        f'<button type="button" id="em-live-stop" class="em-button" disabled>{escape(words("live.stop"))}</button>'
+        '<button type="button" id="em-live-start" class="em-button em-primary">'
+        f"{escape(words('live.start'))}</button>"
+        '<button type="button" id="em-live-stop" class="em-button" disabled>'
+        f"{escape(words('live.stop'))}</button>"
         f'<label class="em-check"><input type="checkbox" id="em-live-smooth" checked> '
         f"{escape(words('live.smoothing'))}</label></div>"
         f'<p id="em-live-status" role="status" aria-live="polite">{escape(words("live.idle"))}</p>'

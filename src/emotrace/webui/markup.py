@@ -52,10 +52,11 @@ def label(name: str, words: Words) -> str:
     )
 
 
-def badge(decision: str, words: Words) -> str:
+def badge(decision: str, words: Words, short: bool = False) -> str:
     """A verdict."""
+    said = words(f"{decision}.short" if short else decision)
     mark = f'<span aria-hidden="true">{MARKS[decision]}</span>'
-    return f'<span class="em-badge em-{decision}">{mark} {escape(words(decision))}</span>'
+    return f'<span class="em-badge em-{decision}">{mark} {escape(said)}</span>'
 
 
 def note(text: str, kind: str = "note") -> str:
@@ -85,6 +86,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], name: str) -> str:
         for row in rows
     )
     return (
-        f'<div class="em-scroll" tabindex="0" role="region" aria-label="{escape(name)}"><table class="em-table">'
-        f"<thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f'<div class="em-scroll" tabindex="0" role="region" aria-label="{escape(name)}">'
+        f'<table class="em-table"><thead><tr>{top}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI, Request, Response
@@ -40,8 +41,8 @@ POLICY = (
     "img-src 'self' data: blob:; media-src 'self' blob: data:; font-src 'self' data:; connect-src 'self'; "
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
-"""What a page may load: nothing from other hosts, and no script but its own. Gradio draws by templates that it
-compiles, which needs 'unsafe-eval'."""
+"""What a page may load: nothing from other hosts, and no script but its own. Gradio compiles its
+templates, which needs 'unsafe-eval'."""
 
 _HEAD = """<title>{title}</title>
 <link rel="icon" href="/ui/static/icon.svg" type="image/svg+xml">
@@ -187,7 +188,7 @@ def _add_life(app: FastAPI, holder: FastAPI, calls: Calls, folder: Path) -> None
     outer = app.router.lifespan_context
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[object]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[Any]:
         try:
             async with outer(app) as state, holder.router.lifespan_context(holder):
                 tasks = [

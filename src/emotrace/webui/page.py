@@ -28,6 +28,8 @@ def theme() -> gr.themes.Base:
         primary_hue="blue", neutral_hue="slate", radius_size="md", font=FONTS, font_mono=MONO
     ).set(
         body_background_fill="*neutral_50",
+        color_accent="*primary_700",
+        color_accent_soft_dark="*primary_900",
         block_background_fill="white",
         block_border_width="1px",
         block_label_background_fill="transparent",
@@ -51,6 +53,7 @@ def build(calls: Calls, words: Words, sample: Path) -> gr.Blocks:
         words: of the language.
         sample: a recording to try.
     """
+    page: gr.Blocks
     with gr.Blocks(title=words("title"), analytics_enabled=False) as page:
         gr.HTML(_head(words), js_on_load=None, elem_id="em-top")
         with gr.Tabs(elem_id="em-tabs"):
@@ -72,6 +75,7 @@ def _head(words: Words) -> str:
     return (
         '<header class="em-banner"><div><h1>emotrace</h1>'
         f"<p>{escape(words('tagline'))}</p></div>"
-        f'<a class="em-switch" href="/?lang={other}" hreflang="{other}" title="{escape(words("switch.hint"))}">'
+        f'<a class="em-switch" href="/?lang={other}" hreflang="{other}" '
+        f'title="{escape(words("switch.hint"))}">'
         f"{escape(words('switch'))}</a></header>"
     )

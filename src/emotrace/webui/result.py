@@ -85,7 +85,8 @@ def _main(record: Mapping[str, Any], words: Words) -> str:
         f'<div class="em-what"><strong class="em-name" data-emotion="{what.name}">'
         f"{escape(words.label(what.name))}</strong>"
         f'<span class="em-sure">{escape(words("confidence", percent(record["confidence"])))}</span></div>'
-        f'<div class="em-aside">{verdict}<span class="em-source">{escape(record["source"])}</span></div></header>'
+        f'<div class="em-aside">{verdict}'
+        f'<span class="em-source">{escape(record["source"])}</span></div></header>'
     )
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -97,11 +98,17 @@ class Shelf:
         Raises:
             RequestError: ``not-found``: there is none, it is another's, or it is gone.
         """
-        return self._get(name, owner, Shelved)
+        thing = self._get(name, owner)
+        if not isinstance(thing, Shelved):
+            raise _gone()
+        return thing
 
     def batch(self, name: str, owner: str) -> Batch:
         """Several results of a caller; see :meth:`result`."""
-        return self._get(name, owner, Batch)
+        thing = self._get(name, owner)
+        if not isinstance(thing, Batch):
+            raise _gone()
+        return thing
 
     def tidy(self) -> None:
         """Remove what is old, and the oldest of too much."""
@@ -119,25 +126,24 @@ class Shelf:
             if isinstance(thing, Shelved):
                 thing.sound.unlink(missing_ok=True)
 
-    def _get(self, name: str, owner: str, kind: type[Any]) -> Any:
-        _, thing = self._things.get(name, (0.0, None))
-        if not isinstance(thing, kind) or thing.owner != owner:
-            raise RequestError("not-found", "this result is not here any more; analyse the recording again")
-        return thing
+    def _get(self, name: str, owner: str) -> Shelved | Batch:
+        found = self._things.get(name)
+        if found is None or found[1].owner != owner:
+            raise _gone()
+        return found[1]
+
+
+def _gone() -> RequestError:
+    return RequestError("not-found", "this result is not here any more; analyse the recording again")
 
 
 def remove_old(folder: Path, seconds: float = KEPT_SECONDS) -> None:
     """Remove files that nobody wrote to for long, and folders that are empty then."""
     limit = time.time() - seconds
-    for path in sorted(folder.rglob("*"), reverse=True):
-        try:
-            if path.is_dir() and not path.is_symlink():
-                if path.stat().st_mtime < limit and not any(path.iterdir()):
-                    path.rmdir()
-            elif path.lstat().st_mtime < limit:
-                path.unlink()
-        except OSError:
-            continue  # somebody else was faster
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
+        with suppress(OSError):  # it is in use, or gone already
+            if path.lstat().st_mtime < limit:
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _bytes(thing: Shelved | Batch) -> int:

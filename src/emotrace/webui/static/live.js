@@ -187,7 +187,7 @@
       const pen = canvas.getContext("2d");
       pen.scale(scale, scale);
       const from = Math.max(0, this.now - this.seconds);
-      const frame = { left: 44, right: width - 12, top: 12, bottom: height - 26, from };
+      const frame = { left: 54, right: width - 12, top: 12, bottom: height - 26, from };
       this.axes(pen, frame);
       for (const label of this.labels) this.line(pen, frame, label);
     }
@@ -214,7 +214,7 @@
         pen.moveTo(frame.left, y);
         pen.lineTo(frame.right, y);
         pen.stroke();
-        pen.fillText(`${100 * share} %`, frame.left - 6, y);
+        pen.fillText(`${100 * share} %`, frame.left - 8, y);
       }
       pen.textAlign = "center";
       pen.textBaseline = "top";

@@ -1,0 +1,264 @@
+"""``emotrace outputs``: results on the disk: list, prune, archive, restore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from emotrace.cli import exit_codes
+from emotrace.cli.amounts import bytes_of, duration_of, shown_bytes
+from emotrace.cli.keys import Config, DataDir
+from emotrace.cli.messages import one_line, tell
+
+if TYPE_CHECKING:
+    from emotrace.cli.outputs_roots import Root
+    from emotrace.outputs.tidy import Choice, Item, Pruned
+    from emotrace.results import Failure
+
+EXAMPLES = """\b
+Examples:
+  emotrace outputs list --older-than 7d
+  emotrace outputs prune --older-than 7d --dry-run
+  emotrace outputs prune --older-than 7d --archive old
+  emotrace outputs prune results --verdict drop --max-size 2GB
+  emotrace outputs restore old/emotrace_20260501_120000_0a1b2c.zip
+  emotrace outputs prune --service --older-than 30d
+"""
+
+app = typer.Typer(
+    help="Results on the disk: list, prune, archive, restore.",
+    epilog=f"{EXAMPLES}\n{exit_codes.epilog()}",
+    no_args_is_help=True,
+)
+
+FEW = 20
+"""So many lines say what happened; more are counted."""
+
+RootOf = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[ROOT]", help="Folder of outputs_*, batch_* and run_* folders.", show_default="outputs"
+    ),
+]
+Service = Annotated[
+    bool, typer.Option("--service", help="The recognitions that the service keeps, instead of a folder.")
+]
+OlderThan = Annotated[
+    str | None,
+    typer.Option(metavar="7d", help="Made so many hours (h), days (d) or weeks (w) ago.", show_default=False),
+]
+LargerThan = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="With so many bytes, such as 500MB.", show_default=False)
+]
+MaxSize = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="The oldest, until all others have no more.", show_default=False),
+]
+Verdicts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--verdict", metavar="keep|flag|drop", help="With this verdict; may be repeated.", show_default=False
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_outputs(
+    root: RootOf = Path("outputs"),
+    older_than: OlderThan = None,
+    larger_than: LargerThan = None,
+    max_size: MaxSize = None,
+    verdict: Verdicts = None,
+    service: Service = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Show results, oldest first: those that fulfil all that is asked."""
+    choice = _choice(older_than, larger_than, max_size, verdict)
+    with _opened(root, service, config, data_dir) as place:
+        items = choice.of_items(place.items())
+    if json:
+        _print_json({"items": [_record(item) for item in items]})
+        return
+    for item in items:
+        more = "  ".join(filter(None, (item.emotion, item.decision, item.source)))
+        typer.echo(
+            one_line(
+                f"{item.made:%Y-%m-%d %H:%M}  {shown_bytes(item.bytes):>8}  {item.name}  {more}"
+            ).rstrip()
+        )
+    tell(f"{len(items)} results, {shown_bytes(sum(item.bytes for item in items))}")
+
+
+@app.command()
+def prune(
+    root: RootOf = Path("outputs"),
+    older_than: OlderThan = None,
+    larger_than: LargerThan = None,
+    max_size: MaxSize = None,
+    verdict: Verdicts = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="First put them into a new archive there, read back before they go.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; change nothing.")] = False,
+    service: Service = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Remove results: those that fulfil all that is asked, at least one thing.
+
+    A batch that was written to within the last hour stays. With --archive nothing goes before the archive
+    was read back from the disk and found right.
+    """
+    from emotrace.errors import OptionError
+
+    choice = _choice(older_than, larger_than, max_size, verdict)
+    if choice.is_empty:
+        raise OptionError(
+            "nothing says what shall go; give --older-than 7d, --max-size 10GB or --verdict drop"
+        )
+    with _opened(root, service, config, data_dir) as place:
+        chosen = choice.of_items(place.items())
+        if dry_run:
+            _tell_plan("would be removed", chosen, json)
+            return
+        done = place.prune(chosen, archive)
+    raise typer.Exit(_tell_done("removed", done, done.removed, json))
+
+
+@app.command()
+def archive(
+    root: RootOf = Path("outputs"),
+    into: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the archive.")] = Path("archives"),
+    older_than: OlderThan = None,
+    larger_than: LargerThan = None,
+    max_size: MaxSize = None,
+    verdict: Verdicts = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would hold.")] = False,
+    service: Service = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Put results into a new archive (ZIP), read back and compared; the results stay."""
+    choice = _choice(older_than, larger_than, max_size, verdict)
+    with _opened(root, service, config, data_dir) as place:
+        chosen = choice.of_items(place.items())
+        if dry_run:
+            _tell_plan("would be archived", chosen, json)
+            return
+        done = place.archive(chosen, into)
+    failed = {failure.source for failure in done.failures}
+    raise typer.Exit(
+        _tell_done("archived", done, [item.name for item in chosen if item.name not in failed], json)
+    )
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="An archive of prune or archive.")],
+    into: Annotated[Path, typer.Option(metavar="DIR", help="Put the results back into this folder.")] = Path(
+        "outputs"
+    ),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would come back.")] = False,
+    service: Service = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Put the results of an archive back; what is there already stays as it is."""
+    with _opened(into, service, config, data_dir, missing=True) as place:
+        back, failures = place.restore(file, dry_run)
+    verb = "would be restored" if dry_run else "restored"
+    if json:
+        rows = [{"name": failure.source, "reason": failure.reason} for failure in failures]
+        _print_json({"restored": back, "failures": rows, "dry_run": dry_run})
+    else:
+        typer.echo(f"{verb}: {len(back)}")
+    raise typer.Exit(_tell_failures(len(back), failures))
+
+
+@contextmanager
+def _opened(
+    root: Path, service: bool, config: Path | None, data_dir: Path | None, missing: bool = False
+) -> Iterator[Root]:
+    from emotrace.cli.outputs_roots import opened
+
+    with opened(root, service, config, data_dir, missing) as place:
+        yield place
+
+
+def _choice(
+    older_than: str | None, larger_than: str | None, max_size: str | None, verdict: Sequence[str] | None
+) -> Choice:
+    from emotrace.errors import OptionError
+    from emotrace.outputs.tidy import Choice
+
+    for each in verdict or ():
+        if each not in ("keep", "flag", "drop"):
+            raise OptionError(f"--verdict is {each[:60]!r}; expected keep, flag or drop")
+    return Choice(
+        older_than=None if older_than is None else duration_of(older_than, "--older-than"),
+        larger_than=None if larger_than is None else bytes_of(larger_than, "--larger-than"),
+        decisions=frozenset(verdict or ()),
+        max_size=None if max_size is None else bytes_of(max_size, "--max-size"),
+    )
+
+
+def _tell_plan(verb: str, chosen: Sequence[Item], json: bool) -> None:
+    if json:
+        _print_json({"dry_run": True, "items": [_record(item) for item in chosen]})
+        return
+    for item in chosen:
+        typer.echo(one_line(f"{item.name}  {shown_bytes(item.bytes)}"))
+    typer.echo(f"{verb}: {len(chosen)}, {shown_bytes(sum(item.bytes for item in chosen))}")
+
+
+def _tell_done(verb: str, done: Pruned, names: Sequence[str], json: bool) -> int:
+    if json:
+        rows = [{"name": failure.source, "reason": failure.reason} for failure in done.failures]
+        places = [str(place) for place in done.archives]
+        record = {verb: list(names), "bytes": done.bytes, "archives": places, "failures": rows}
+        _print_json(record)
+    else:
+        typer.echo(f"{verb}: {len(names)}, {shown_bytes(done.bytes)}")
+        for place in done.archives:
+            typer.echo(f"archive: {place}")
+    return _tell_failures(len(names), done.failures)
+
+
+def _tell_failures(good: int, failures: Sequence[Failure]) -> int:
+    for failure in failures[:FEW]:
+        tell(one_line(failure.reason))
+    if len(failures) > FEW:
+        tell(f"... and {len(failures) - FEW} more")
+    return exit_codes.of_run(good, [failure.code for failure in failures])
+
+
+def _record(item: Item) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "made": item.made.isoformat(sep=" ", timespec="seconds"),
+        "bytes": item.bytes,
+        "emotion": item.emotion,
+        "decision": item.decision,
+        "source": item.source,
+    }
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    from emotrace.outputs.records import dumps
+
+    typer.echo(dumps(record).encode("utf-8", "backslashreplace"))

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from emotrace.audio.sample import sample_path
+from emotrace.labels import emotion
+from emotrace.outputs.formats import FORMATS
+from tests.webui.pages import Visit, visit
+
+TABS = {"en": ["Analyse", "Live", "Batch", "History", "About"], "zh": ["分析", "实时", "批量", "历史", "说明"]}
+
+
+def asked(url: str, path: Path) -> dict[str, Any]:
+    """What the REST API says of a recording."""
+    with path.open("rb") as file:
+        answer = httpx2.post(f"{url}/v1/recognitions", files={"audio": (path.name, file)}, timeout=60)
+    found: dict[str, Any] = answer.raise_for_status().json()
+    return found
+
+
+def test_upload_shows_what_the_api_says_and_gives_it_in_every_form(chromium: Any, url: str, talk: Path) -> None:
+    told = asked(url, talk)
+    with visit(chromium, url) as seen:
+        assert seen.page.get_by_role("tab").all_inner_texts() == TABS["en"]
+        seen.page.get_by_role("radio", name="Over time").check()
+        seen.analyse(talk)
+        shown = seen.page.locator("#em-shown")
+        assert shown.locator(".em-name").get_attribute("data-emotion") == told["emotion"]
+        assert f"{told['confidence'] * 100:.0f} %" in shown.locator(".em-sure").inner_text()
+        assert shown.locator(".em-top li").count() == 3
+        assert shown.locator(".em-bars li").count() == 9
+        assert shown.locator(".em-wave path").count() >= 1
+        assert shown.locator(".em-badge").count() == 1
+        reasons = [reason["sentence"] for reason in told["verdict"]["reasons"]]
+        said = shown.locator(".em-notes").inner_text().lower() if reasons else ""
+        assert all(sentence.lower() in said for sentence in reasons)
+        links = [link.get_attribute("href") for link in shown.locator(".em-chip").all()]
+        got = {str(link).rpartition("/")[2].partition("?")[0]: _fetched(seen, str(link)) for link in links}
+    assert set(FORMATS) - {"audformat"} <= set(got)
+    assert got["png"].startswith(b"\x89PNG") and b"<svg" in got["svg"] and got["sound"][:4] == b"RIFF"
+    with zipfile.ZipFile(io.BytesIO(got["folder"])) as folder:
+        names = {Path(name).name for name in folder.namelist() if not name.endswith("/")}
+    assert names == {"processed_audio.wav", "result.json", "frames.json"}
+
+
+def _fetched(seen: Visit, address: str) -> bytes:
+    answer = seen.context.request.get(seen.url + address)
+    assert answer.ok, f"{answer.status} {address}"
+    assert answer.headers["content-disposition"].startswith("attachment")
+    return bytes(answer.body())
+
+
+def test_batch_history_and_feedback_in_chinese(chromium: Any, url: str, talk: Path, tmp_path: Path) -> None:
+    second, broken = tmp_path / "第二 $ & <b>.wav", tmp_path / "broken.wav"
+    second.write_bytes(talk.read_bytes())
+    broken.write_bytes(b"no audio at all")
+    told = emotion(asked(url, talk)["emotion"])
+    with visit(chromium, url, "zh") as seen:
+        assert seen.page.get_by_role("tab").all_inner_texts() == TABS["zh"]
+        assert seen.page.evaluate("document.documentElement.lang") == "zh-CN"
+        seen.tab(2)
+        seen.upload(talk, second, broken, into="#em-files")
+        seen.page.locator("#em-batch:not([disabled])").click()
+        seen.page.wait_for_selector("#em-batch-shown .em-done")
+        shown = seen.page.locator("#em-batch-shown")
+        assert "已分析 2 个，失败 1 个" in shown.inner_text()
+        rows = [row.inner_text() for row in shown.locator("tbody tr").all()]
+        assert told.zh in rows[0] and told.zh in rows[1] and "无法作为音频读取" in rows[2]
+        together = _fetched(seen, str(shown.locator(".em-chip").first.get_attribute("href")))
+        with zipfile.ZipFile(io.BytesIO(together)) as packed:
+            assert sum(name.endswith("result.json") for name in packed.namelist()) == 2
+            assert packed.read("results.csv").count(b"\n") == 4
+
+        seen.tab(3)
+        seen.page.wait_for_selector("#em-list label")
+        seen.page.locator("#em-search textarea, #em-search input").first.fill("第二")
+        seen.page.locator("#em-find").click()
+        seen.page.wait_for_function("document.querySelectorAll('#em-list label').length === 1")
+        seen.page.locator("#em-list label").click()
+        seen.page.wait_for_selector("#em-history-shown .em-result")
+        assert seen.page.locator("#em-history-shown .em-name").inner_text() == told.zh
+        seen.page.locator("#em-feedback input").first.click()
+        seen.page.get_by_role("option", name="惊讶").click()
+        seen.page.locator("#em-feedback textarea").fill("听起来很惊讶")
+        seen.page.locator("#em-send").click()
+        seen.page.wait_for_selector("#em-answer .em-done")
+    kept = httpx2.get(f"{url}/v1/recognitions", params={"text": "第二"}).json()["recognitions"]
+    assert [(row["label"], row["note"]) for row in kept] == [("surprised", "听起来很惊讶")]
+
+
+@pytest.mark.slow
+def test_deleting_asks_twice(chromium: Any, url: str, talk: Path, tmp_path: Path) -> None:
+    path = tmp_path / "to be deleted.wav"
+    path.write_bytes(talk.read_bytes())
+    asked(url, path)
+    with visit(chromium, url) as seen:
+        seen.tab(3)
+        seen.page.locator("#em-list label", has_text="to be deleted").click()
+        seen.page.wait_for_selector("#em-history-shown .em-result")
+        seen.page.locator("#em-delete").click()
+        seen.page.locator("#em-sure").click()
+        seen.page.wait_for_selector("#em-answer .em-done")
+    assert httpx2.get(f"{url}/v1/recognitions", params={"text": "to be deleted"}).json()["recognitions"] == []
+
+
+def test_live_follows_the_microphone(chromium: Any, url: str) -> None:
+    with visit(chromium, url, permissions=["microphone"]) as seen:
+        seen.tab(1)
+        seen.page.locator("#em-live-start").click()
+        seen.page.wait_for_function("document.querySelector('#em-live-emotion').dataset.emotion")
+        emotion(str(seen.page.locator("#em-live-emotion").get_attribute("data-emotion")))
+        seen.page.wait_for_timeout(1500)
+        seen.page.locator("#em-live-stop").click()
+        seen.page.wait_for_selector("#em-live-segments li")
+        seen.page.wait_for_selector("#em-live-start:not([disabled])")
+        assert "Stopped after" in seen.page.locator("#em-live-status").inner_text()
+        drawn = "Array.from(document.querySelector('#em-live-curve').getContext('2d').getImageData(0,0,600,300).data)"
+        assert seen.page.evaluate(f"{drawn}.some(value => value > 0)")
+
+
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "zh"])
+def test_every_page_fits_a_phone(chromium: Any, url: str, talk: Path, language: str) -> None:
+    with visit(chromium, url, language, width=390) as seen:
+        seen.analyse(talk)
+        widths = [seen.overflow()]
+        for number, found in ((1, "#em-live"), (2, "#em-files"), (3, "#em-list"), (4, "#em-about .em-card")):
+            seen.tab(number)
+            seen.page.wait_for_selector(found)
+            widths.append(seen.overflow())
+        assert widths == [0] * 5
+        about = seen.page.locator("#em-about").inner_text()
+        assert ("Intended use" if language == "en" else "预期用途") in about and "CC-BY-NC-SA-4.0" in about
+
+
+def test_language_is_switched_and_remembered(chromium: Any, url: str) -> None:
+    with visit(chromium, url, "en") as seen:
+        seen.page.locator(".em-switch").click()
+        seen.page.wait_for_selector("text=开始分析")
+        seen.page.goto(url)
+        seen.page.wait_for_selector("#em-analyse")
+        assert seen.page.get_by_role("tab").all_inner_texts() == TABS["zh"]
+        assert seen.page.url == f"{url}/"
+
+
+def test_example_and_errors_in_one_sentence(chromium: Any, url: str, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"RIFF but nothing else")
+    with visit(chromium, url) as seen:
+        seen.upload(broken)
+        seen.page.locator("#em-analyse:not([disabled])").click()
+        seen.page.wait_for_selector("#em-shown .em-error")
+        said = seen.page.locator("#em-shown").inner_text()
+        assert said == "The file cannot be read as audio: send a recording."
+        seen.wrong.remove("Waveform load error: MediaError")  # the browser cannot play it, either
+        seen.page.reload()
+        seen.page.locator("#em-sample").click()
+        seen.page.locator("#em-analyse:not([disabled])").click()
+        seen.page.wait_for_selector("#em-shown .em-result")
+        assert sample_path().name in seen.page.locator("#em-shown .em-source").inner_text()
