@@ -1,8 +1,8 @@
 """What a million hours of sound would take: ``python -m scripts.million_hours [--hours N] [--cores N] ...``.
 
-A calculation, not a measurement: rates are those that were measured on two cores (docs/batch.md, docs/engine.md),
-prices and the GPU's rate are assumptions, and every one of them is an option. docs/cluster.md shows the table of the
-defaults.
+A calculation, not a measurement: rates are those that were measured on two cores (docs/batch.md,
+docs/engine.md), prices and the rate of a GPU are assumptions, and each is an option. docs/cluster.md
+shows the table of the defaults.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Assumptions:
         hours: of sound.
         file_seconds: length of a recording on average.
         kilobytes_per_second: of a recording, as it is stored.
-        compact: core seconds for a second of sound: built-in model with signal checks, clips of a few seconds.
+        compact: core seconds for a second of sound: built-in model with signal checks, short clips.
         compact_unchecked: the same without signal checks.
         large: core seconds for a second of sound: int8 large size, without checks, files of an hour.
         checks: core seconds for a second of sound of the signal checks alone.
@@ -115,14 +115,15 @@ def table(given: Assumptions) -> Iterator[str]:
             f"| {plan.name} | {plan.unit_hours:,.0f} | {cluster} | {plan.wall:,.0f} | {plan.price:,.0f} | "
             f"{plan.bottleneck} |"
         )
-    files = given.hours * 3600 / given.file_seconds
+    seconds = given.hours * 3600
+    files = seconds / given.file_seconds
+    megabytes = seconds * given.kilobytes_per_second / 1000
     yield ""
     yield (
         f"{files / 1e6:,.0f} million recordings of {given.file_seconds:g} s: the driver logs them in "
-        f"{files / given.driver_files / 3600:,.1f} hours and {files * given.entry_kilobytes / 1e6:,.0f} GB; the "
-        f"inputs are {given.hours * 3600 * given.kilobytes_per_second / 1e9:,.1f} TB, "
-        f"{given.hours * given.kilobytes_per_second * 3.6 / given.network:,.1f} hours at "
-        f"{given.network:g} MB/s."
+        f"{files / given.driver_files / 3600:,.1f} hours and "
+        f"{files * given.entry_kilobytes / 1e6:,.0f} GB. The inputs are {megabytes / 1e6:,.1f} TB, which the "
+        f"store gives in {megabytes / given.network / 3600:,.1f} hours."
     )
 
 

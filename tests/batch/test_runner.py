@@ -280,6 +280,17 @@ def test_broken_files_never_stop_it_by_themselves(tmp_path: Path) -> None:
     assert batch([folder], out, retry_failed=True, max_consecutive_failures=0).stopped is None
 
 
+def test_the_summary_tells_the_first_of_very_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotrace.batch.summary.MOST_TOLD", 2)
+    folder, out = clips(tmp_path / "in", 1), tmp_path / "out"
+    for number in range(4):
+        (folder / f"a{number}.wav").write_bytes(b"no")
+    write(folder / "silent.wav", square(0.0, 0.2))
+    report = batch([folder], out)
+    assert (report.record["total_files"], report.record["failed"]) == (6, 5)
+    assert [failure["code"] for failure in report.failures] == ["audio", "audio", "no-speech"]
+
+
 class Broken:
     """An engine whose model fails."""
 

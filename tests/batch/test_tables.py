@@ -84,7 +84,7 @@ def test_columns_of_a_parquet_table_keep_their_types(tmp_path: Path) -> None:
     given = {
         "file": ["c00.wav", "c01.wav"],
         "age": [33, None],
-        "score": [0.5, 1.5],
+        "score": [0.5, float("nan")],
         "child": [True, False],
         "embedding": [[1.0], [2.0]],
         "when": pa.array([0, 1], pa.timestamp("s")),

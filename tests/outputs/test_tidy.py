@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotrace.errors import InputError, OutputError
+from emotrace.outputs import archive, tidy
 from emotrace.outputs.tidy import Choice, Item, archive_items, items_of, prune, restore
 from tests.outputs.results_made import put, record, tree
 
 NOW = datetime(2026, 5, 20, 12)
-OLD = time.time() - 90 * 86400
+OLD = (NOW - timedelta(days=90)).timestamp()
 
 
 def batch(root: Path, name: str, when: float | None = OLD) -> Path:
@@ -157,9 +157,7 @@ def test_a_batch_that_may_run_stays(tmp_path: Path) -> None:
 
 def test_what_changed_since_it_was_archived_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = put(tmp_path, "outputs_20260101_000000")
-    from emotrace.outputs import tidy
-
-    write = tidy.write_archive
+    write = archive.write_archive
 
     def late(path: Path, entries: object) -> Path:
         made = write(path, entries)  # type: ignore[arg-type]

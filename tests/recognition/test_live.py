@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -96,6 +97,24 @@ def test_speech_starts_is_read_every_hop_and_ends() -> None:
     assert seen[SpeechStarted] == seen[SpeechEnded] >= 5
     speech = sum(e.end - e.start for e in EXPECTED if isinstance(e, SpeechEnded))
     assert seen[EmotionReading] == pytest.approx(speech / HOP, rel=0.2)
+
+
+def peak_memory(seconds: int) -> int:
+    with heard_by_level():
+        live = Live(FakeEncoder(), SAMPLING_RATE)
+        talk = np.concatenate([steady(2.0, 0.5), np.zeros(SAMPLING_RATE, np.float32)])
+        tracemalloc.start()
+        try:
+            for _ in range(seconds // 3):
+                live.push(talk)
+            live.finish()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+def test_ten_minutes_need_no_more_memory_than_one() -> None:
+    assert peak_memory(600) < peak_memory(60) + 300_000  # the segments themselves
 
 
 def test_a_reading_comes_with_the_sample_that_it_ends_with() -> None:

@@ -319,7 +319,7 @@ def test_a_gigabyte_is_refused_on_its_way_or_kept_out_of_memory(tmp_path: Path) 
             passed = pushed(connection, chunk)
             status, problem = answer_of(connection)
         assert (status, problem["code"]) == (413, "limit")
-        assert passed < 110e6
+        assert passed < 130e6  # and what was read while the client read the answer
         assert memory(server.process.pid) - before < 30e6
     flags = ("--model", "compact", "--max-bytes", str(2 * 1024**3))
     with ServerProcess(tmp_path / "b", None, *flags) as server:

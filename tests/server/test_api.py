@@ -201,16 +201,16 @@ def test_a_bug_is_a_problem_without_a_traceback() -> None:
 def test_routes_that_are_not_there_are_problems_too() -> None:
     with client_of() as client:
         for method, path, code in (
-            ("GET", "/", "not-found"),
-            ("GET", "/docs", "not-found"),
+            ("GET", "/v1", "not-found"),
+            ("GET", "/v1/docs", "not-found"),
             ("POST", "/v1/models/..%2f..%2fetc/load", "not-found"),
-            ("GET", "/v1/recognitions", "method-not-allowed"),
+            ("PUT", "/v1/recognitions", "method-not-allowed"),
             ("DELETE", "/v1/models", "method-not-allowed"),
         ):
             answer = client.request(method, path)
             assert answer.json()["code"] == code, path
             schemas.Problem.model_validate(answer.json())
-        assert "POST" in client.get("/v1/recognitions").headers["allow"]
+        assert "POST" in client.put("/v1/recognitions").headers["allow"]
 
 
 def test_the_document_tells_every_route_and_its_schemas() -> None:

@@ -190,6 +190,9 @@ def test_a_person_signs_in_and_out(tmp_path: Path) -> None:
         assert "secure" not in cookie
         assert key not in cookie
         assert client.get("/who").json() == key.split("_")[1]
+        known = client.get("/sign-in", headers=page).text
+        assert "已登录：person" in known
+        assert 'action="/sign-out' in known
         left = client.post("/sign-out", headers={"Origin": "http://127.0.0.1"}, follow_redirects=False)
         assert left.headers["location"] == "/sign-in"
         assert client.get("/who").status_code == 401

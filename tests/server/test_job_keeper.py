@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from emotrace.recognition import Recognizer
+from emotrace.store import Store
+from emotrace.store.schema import job_items, jobs
+from emotrace.store.types import now
 from tests.server.handed_in import HAPPY, SAD, finished, kept, service_of, submit, uploads
 from tests.server.served import Gated, client_of, speech, wait_for
 
@@ -66,3 +71,22 @@ def test_two_services_in_one_process_take_turns(tmp_path: Path, caplog: pytest.L
                 answer = submit(second, SAD)
                 wait_for(lambda: "another service in this process" in caplog.text, "it is told")
         assert finished(second, answer)["counts"] == {"done": 1}
+
+
+def test_jobs_that_ended_long_ago_are_forgotten(tmp_path: Path) -> None:
+    store = Store(None, tmp_path)
+    ids = {name: name * 32 for name in "abc"}
+    for each in ids.values():
+        store.jobs.add(each, "local", {}, [("a.wav", 1)])
+    for name in "ab":
+        store.job_items.begin(ids[name], 0)
+        store.job_items.failed(ids[name], 0, "audio", "it is empty")
+    with store.database.writing() as connection:
+        connection.execute(
+            update(jobs).where(jobs.c.id != ids["b"]).values(created=now() - timedelta(days=8))
+        )
+        connection.execute(update(job_items).where(job_items.c.job == ids["c"]).values(state="cancelled"))
+    with client_of(data_dir=tmp_path, keep_days=7.0):
+        wait_for(lambda: store.jobs.known(ids.values()) == {ids["b"]}, "they are forgotten")
+    assert {line.actor for line in store.audit.list(subject=ids["a"]).items} == {"retention"}
+    store.close()

@@ -183,7 +183,7 @@ def test_two_servers_killed_in_turn_while_200_jobs_run(
         jobs, kills = [], 0
         for number, size in enumerate(sizes):
             jobs.append(_submitted(servers, number, size))
-            if number % 25 == 24:
+            if number % 10 == 9:
                 kills += 1
                 servers[kills % 2].kill()
                 servers[kills % 2] = stack.enter_context(ServerProcess(tmp_path, postgres_url, *QUICK))
@@ -195,7 +195,7 @@ def test_two_servers_killed_in_turn_while_200_jobs_run(
         for job, size in zip(jobs, sizes, strict=True):
             assert servers[0].finished(job, 300)["counts"] == {"done": size}
         again = check(servers[1], tmp_path, postgres_url, jobs, sizes)
-        assert kills >= 8
+        assert kills >= 20
         assert again <= kills  # only what was being done when a server was killed
         record_property("kills", kills)
         record_property("begun again", again)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from starlette.datastructures import UploadFile
 
 from emotrace.server.access import Caller
 from tests.server.handed_in import BROKEN, HAPPY, SAD, finished, submit, uploads
@@ -160,4 +163,23 @@ def test_a_deleted_job_leaves_nothing(client: TestClient) -> None:
     assert client.get(f"/v1/jobs/{job['id']}").status_code == 404
     for item in job["items"]:
         assert client.get(f"/v1/recognitions/{item['id']}").status_code == 404
+    assert uploads(client) == []
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(UploadFile, "write", full)
+    answer = submit(client, HAPPY)
+    assert (answer.status_code, answer.json()["code"]) == (507, "disk-full")
+    assert uploads(client) == []
+
+
+def test_a_broken_form_leaves_nothing(client: TestClient) -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary=edge"}
+    head = b'--edge\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n\r\n'
+    for body in (head + tone(), head + tone() + b"\r\n--edge\r\nbroken\r\n\r\n", b"", b"--edge--\r\n"):
+        answer = client.post("/v1/jobs", content=body, headers=kind)
+        assert (answer.status_code, answer.json()["code"]) == (400, "multipart"), body[-20:]
     assert uploads(client) == []

@@ -15,7 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from emotrace.labels import LABELS
-from emotrace.server.renderings import MEDIA_TYPES, NAMES
+from emotrace.server.renderings import KEPT_NAMES, MEDIA_TYPES, NAMES
 from tests.server.served import client_of, speech
 
 
@@ -80,3 +80,19 @@ def test_what_cannot_be_made_is_refused_before_the_work(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     answer = ask(client, format="png")
     assert (answer.status_code, answer.json()["code"]) == (503, "missing-extra")
+
+
+def test_what_is_kept_has_the_same_forms(client: TestClient) -> None:
+    made = ask(client, granularity="segment")
+    place = f"/v1/recognitions/{made.json()['id']}"
+    for name in KEPT_NAMES:
+        answer = client.get(place, params={"format": name})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == MEDIA_TYPES[name]
+    rttm = client.get(place, params={"format": "rttm"}).text
+    assert rttm == ask(client, granularity="segment", format="rttm").text
+    archive = zipfile.ZipFile(io.BytesIO(client.get(place, params={"format": "zip"}).content))
+    assert "result.json" in {name.rpartition("/")[2] for name in archive.namelist()}
+    refused = client.get(place, params={"format": "bmp"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "option")
+    assert client.get("/v1/recognitions/" + "0" * 32, params={"format": "zip"}).status_code == 404

@@ -15,12 +15,15 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from emotrace.audio import load
 from emotrace.recognition import Recognizer
+from emotrace.server.stream_form import StreamForm
 from tests.data import DATA, needs_data
 from tests.recognition.fakes import heard_by_level
 from tests.server.served import ON, TOKEN, Gated, live, wait_for, wav
@@ -217,6 +220,35 @@ def test_a_message_that_is_wrong_ends_the_stream(url: str, message: str | bytes,
     assert closed == 1007
 
 
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=5000),
+            st.text(max_size=50),
+            st.sampled_from(['{"type": "end"}', '{"sampling_rate": 8000}', "{}"]),
+            st.dictionaries(
+                st.sampled_from([*StreamForm.model_fields, "x"]),
+                st.one_of(st.none(), st.integers(), st.text()),
+            ).map(json.dumps),
+        ),
+        max_size=6,
+    )
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_comes_no_stream_is_a_bug(
+    url: str, caplog: pytest.LogCaptureFixture, messages: list[str | bytes]
+) -> None:
+    with opened(url) as socket:
+        with suppress(ConnectionClosed):
+            for message in messages:
+                socket.send(message)
+            socket.send("end of the noise")  # which is no JSON
+        records, closed = rest_of(socket)
+    assert closed in {1000, 1007, 1008}
+    assert all(record["code"] != "bug" for record in records if record["type"] == "error")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_stereo_needs_whole_pairs(url: str) -> None:
     with started(url, channels=2) as socket:
         socket.send(b"\0\0")
@@ -390,6 +422,7 @@ def test_sound_that_comes_faster_than_it_is_recognised_is_held_up_and_none_is_lo
     assert sum(record["type"] == "speech.ended" for record in records) >= 40
 
 
+@pytest.mark.slow  # the buffers of the network are filled
 def test_a_client_that_reads_nothing_is_let_go() -> None:
     with heard_by_level(), live(stream_idle_seconds=0.5) as url:
         deaf = socket.create_connection((url.split("/")[2].split(":")[0], int(url.rsplit(":", 1)[1])))

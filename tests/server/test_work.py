@@ -111,3 +111,44 @@ def test_an_error_of_the_work_is_its_result(queue: WorkQueue) -> None:
     with pytest.raises(KeyError):
         asyncio.run(run(queue, fails))
     assert asyncio.run(run(queue, lambda _: 1)) == 1
+
+
+def test_callers_take_turns() -> None:
+    queue = WorkQueue(workers=1, waiting=20)
+    let, order = threading.Event(), []
+
+    async def crowd() -> None:
+        first = asyncio.ensure_future(run(queue, lambda _: let.wait(30)))
+        await asyncio.sleep(0)
+        jobs = [
+            asyncio.ensure_future(run(queue, lambda _, who=who: order.append(who), caller=who[0]))
+            for who in ("a1", "a2", "a3", "a4", "b1", "c1", "b2")
+        ]
+        await asyncio.sleep(0)
+        let.set()
+        await asyncio.gather(first, *jobs)
+
+    asyncio.run(crowd())
+    queue.close()
+    assert order == ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
+
+
+def test_the_turn_of_a_client_that_went_away_is_the_next_one_s() -> None:
+    queue = WorkQueue(workers=1, waiting=20)
+    let, order = threading.Event(), []
+
+    async def crowd() -> None:
+        first = asyncio.ensure_future(run(queue, lambda _: let.wait(30)))
+        await asyncio.sleep(0)
+        gone = asyncio.ensure_future(run(queue, lambda _: order.append("gone"), caller="a"))
+        stays = asyncio.ensure_future(run(queue, lambda _: order.append("stays"), caller="a"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        while queue.taken != 2:
+            await asyncio.sleep(0)
+        let.set()
+        await asyncio.gather(first, stays)
+
+    asyncio.run(crowd())
+    queue.close()
+    assert (order, queue.taken) == (["stays"], 0)

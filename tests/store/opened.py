@@ -55,7 +55,8 @@ def track(steps: int = 5) -> EmotionTrack:
     """The first step is silent, the others are sure of one emotion each."""
     rows = np.eye(9, dtype=np.float32)[np.arange(steps) % 9]
     rows[0] = np.nan
-    return EmotionTrack(np.arange(steps, dtype=np.float32) / 25, rows, 0.04, "made up")
+    times = (np.arange(steps) / 25).astype(np.float32)
+    return EmotionTrack(times, rows, 0.04, "made up")
 
 
 def files(folder: Path) -> list[str]:

@@ -26,7 +26,7 @@ from emotrace.store.schema import recognitions
 from tests.postgres import Postgres, running
 from tests.store.opened import files, recognition, track
 
-OUTLINE = Envelope(np.float32([-0.5]), np.float32([0.5]))
+OUTLINE = Envelope(np.array([-0.5], np.float32), np.array([0.5], np.float32))
 
 
 @pytest.fixture

@@ -96,17 +96,20 @@ class Visit:
         self.context.set_default_timeout(SECONDS * 1000)
         self.page = self.context.new_page()
         self.wrong: list[str] = []
-        self.page.on("console", lambda said: said.type == "error" and self.wrong.append(said.text))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("response", lambda got: got.status >= 400 and self.wrong.append(f"{got.status} {got.url}"))
+        self.page.on("console", lambda said: self._note(said.type == "error", said.text))
+        self.page.on("pageerror", lambda error: self._note(True, str(error)))
+        self.page.on("response", lambda got: self._note(got.status >= 400, f"{got.status} {got.url}"))
         self.page.on("request", lambda asked: self._ask(asked.url))
         self.page.on("websocket", lambda socket: self._ask(socket.url.replace("ws", "http", 1)))
         self.page.goto(url)
         self.page.wait_for_selector("#em-analyse")
 
     def _ask(self, address: str) -> None:
-        if not address.startswith((f"{self.url}/", "data:", "blob:")):
-            self.wrong.append(f"the page asked {address}")
+        self._note(not address.startswith((f"{self.url}/", "data:", "blob:")), f"the page asked {address}")
+
+    def _note(self, wrong: bool, what: str) -> None:
+        if wrong:
+            self.wrong.append(what)
 
     def tab(self, number: int) -> None:
         """Open a tab, from 0."""

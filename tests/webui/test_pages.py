@@ -13,7 +13,10 @@ from emotrace.labels import emotion
 from emotrace.outputs.formats import FORMATS
 from tests.webui.pages import Visit, visit
 
-TABS = {"en": ["Analyse", "Live", "Batch", "History", "About"], "zh": ["分析", "实时", "批量", "历史", "说明"]}
+TABS = {
+    "en": ["Analyse", "Live", "Batch", "History", "About"],
+    "zh": ["分析", "实时", "批量", "历史", "说明"],
+}
 
 
 def asked(url: str, path: Path) -> dict[str, Any]:
@@ -24,7 +27,9 @@ def asked(url: str, path: Path) -> dict[str, Any]:
     return found
 
 
-def test_upload_shows_what_the_api_says_and_gives_it_in_every_form(chromium: Any, url: str, talk: Path) -> None:
+def test_upload_shows_what_the_api_says_and_gives_it_in_every_form(
+    chromium: Any, url: str, talk: Path
+) -> None:
     told = asked(url, talk)
     with visit(chromium, url) as seen:
         assert seen.page.get_by_role("tab").all_inner_texts() == TABS["en"]
@@ -120,8 +125,8 @@ def test_live_follows_the_microphone(chromium: Any, url: str) -> None:
         seen.page.wait_for_selector("#em-live-segments li")
         seen.page.wait_for_selector("#em-live-start:not([disabled])")
         assert "Stopped after" in seen.page.locator("#em-live-status").inner_text()
-        drawn = "Array.from(document.querySelector('#em-live-curve').getContext('2d').getImageData(0,0,600,300).data)"
-        assert seen.page.evaluate(f"{drawn}.some(value => value > 0)")
+        pen = "document.querySelector('#em-live-curve').getContext('2d')"
+        assert seen.page.evaluate(f"{pen}.getImageData(0, 0, 600, 300).data.some(value => value > 0)")
 
 
 @pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "zh"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -151,10 +152,16 @@ def _job(row: Mapping[str, Any] | str, folder: str, place: str) -> Job:
     return _named(folder, name, start, end, extra=extra)
 
 
+def _plain(value: Any) -> str | int | float | None:
+    if isinstance(value, float) and not math.isfinite(value):  # how data frames write nothing
+        return None
+    return value if isinstance(value, str | int | float) or value is None else str(value)
+
+
 def _extra(row: Mapping[str, Any], used: set[str | None]) -> Mapping[str, Any] | None:
     """The other columns of a row, as far as they are numbers, words and times."""
     found = {
-        str(column).strip(): value if isinstance(value, str | int | float) or value is None else str(value)
+        str(column).strip(): _plain(value)
         for column, value in row.items()
         if column not in used and str(column).strip() and not isinstance(value, list | dict | bytes)
     }

@@ -84,7 +84,7 @@ class BatchReport:
 
     Attributes:
         record: as in ``summary.json``, without the failures.
-        failures: file, code and reason of each failed input.
+        failures: file, code and reason of each failed input, as ``summary.json`` tells them.
         outputs: names in the output folder; empty if the batch stopped.
         stopped: why it stopped before its end; None if it did not.
         twice: inputs that were given again.

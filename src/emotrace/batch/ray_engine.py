@@ -62,8 +62,8 @@ class RayOptions:
     def __post_init__(self) -> None:
         if "://" in (self.address or ""):
             raise OptionError(
-                f"address is {self.address!r}; expected host:port or auto: Ray Client does not carry a batch, "
-                "run the command on the cluster, for example by `ray job submit`"
+                f"address is {self.address!r}; expected host:port or auto: Ray Client carries no batch, run "
+                "the command on the cluster, for example by `ray job submit`"
             )
         if self.most < 0 or self.least < 0:
             raise OptionError(f"workers are {self.least} to {self.most}; expected 0 (the rule) or more")

@@ -17,17 +17,25 @@ SURE = 0.7
 """Results beyond this confidence are the classic ``success_count``."""
 
 
+MOST_TOLD = 10_000
+"""Failures that the summary tells one by one; the tables hold them all."""
+
+
 @dataclass
 class Tally:
     """Counts over all entries of a batch.
 
     Attributes:
         succeeded: results.
-        failures: file, code and reason of each failed input.
+        failed: failures.
+        failures: file, code and reason of the first :data:`MOST_TOLD` failed inputs, and of the first with
+            each code.
     """
 
     succeeded: int = 0
+    failed: int = 0
     failures: list[dict[str, str]] = field(default_factory=list)
+    _codes: set[str] = field(default_factory=set)
     _sure: int = 0
     _confidence: float = 0.0
     _audio: float = 0.0
@@ -40,7 +48,11 @@ class Tally:
         record = entry["record"]
         self._processing += entry["seconds"]
         if failed(entry):
-            self.failures.append({"file": entry["file"], **record["error"]})
+            self.failed += 1
+            code = record["error"]["code"]
+            if len(self.failures) < MOST_TOLD or code not in self._codes:
+                self.failures.append({"file": entry["file"], **record["error"]})
+            self._codes.add(code)
             return
         self.succeeded += 1
         self._sure += record["confidence"] > SURE
@@ -54,11 +66,11 @@ class Tally:
         """All of it as a dict for :mod:`json`."""
         mean = self._confidence / self.succeeded if self.succeeded else None
         return {
-            "total_files": self.succeeded + len(self.failures),
+            "total_files": self.succeeded + self.failed,
             "success_count": self._sure,
             "average_confidence": None if mean is None else round(mean, 6),
             "succeeded": self.succeeded,
-            "failed": len(self.failures),
+            "failed": self.failed,
             "emotions": {label: self._emotions[label] for label in LABELS},
             "verdicts": {name: self._verdicts[name] for name in ("keep", "flag", "drop")},
             "audio_seconds": round(self._audio, 3),

@@ -145,6 +145,7 @@ def check_extra() -> None:
         "pydantic_settings",
         "prometheus_client",
         "itsdangerous",
+        "websockets",
     )
     missing = [name for name in needed if find_spec(name) is None]
     if missing:

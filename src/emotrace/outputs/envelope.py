@@ -59,17 +59,17 @@ class OutlineMeter:
 
     Args:
         columns: at most this many, an even number; at least half as many, if there are so many samples.
+        step: fewest samples of a column.
 
-    >>> meter = OutlineMeter(columns=4)
+    >>> meter = OutlineMeter(columns=4, step=1)
     >>> for block in (np.float32([0, 1, -1]), np.float32([0.5, 0.25])):
     ...     meter.push(block)
     >>> meter.result().highs.tolist()
     [1.0, 0.5, 0.25]
     """
 
-    def __init__(self, columns: int = 1600) -> None:
-        self._columns = columns
-        self._step = 1
+    def __init__(self, columns: int = 1600, step: int = 8) -> None:
+        self._columns, self._step = columns, step
         self._rest = np.zeros(0, np.float32)
         self._lows = self._highs = self._rest
 

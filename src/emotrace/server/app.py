@@ -17,7 +17,7 @@ from emotrace.errors import EmotraceError
 from emotrace.recognition import Recognizer
 from emotrace.server import api, classic, history, jobs, schemas, sign_in, stream
 from emotrace.server.authentication import Authentication
-from emotrace.server.body import BodyLimits
+from emotrace.server.body import BodyLimits, Unread
 from emotrace.server.guard import OPEN, Guard
 from emotrace.server.logs import log
 from emotrace.server.problems import KINDS, RequestError, problem_response
@@ -74,6 +74,7 @@ def create_app(settings: Settings | None = None, load: Callable[[str], Recognize
     app.add_middleware(Guard, settings=settings, authentication=authentication)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **cors_of(settings))
+    app.add_middleware(Unread)
     app.add_middleware(Watch, metrics=service.metrics, settings=settings)
     app.add_middleware(Proxies, settings=settings)  # added last, asked first
     app.include_router(sign_in.router(authentication, settings))
@@ -96,7 +97,12 @@ def _add_errors(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         code = _HTTP_CODES.get(error.status_code, "bad-request")
         sentence = f"{request.method} {request.url.path[:200]}: {KINDS[code].meaning}; see /v1/openapi.json"
-        return problem_response(RequestError(code, sentence, error.headers))
+        headers = dict(error.headers or {})
+        if "Allow" in headers:  # of one route only; the path may have others
+            route = getattr(request.scope.get("route"), "path", "")
+            methods = {method.upper() for method in app.openapi()["paths"].get(route, ())}
+            headers["Allow"] = ", ".join(sorted({*methods, *headers["Allow"].split(", ")}))
+        return problem_response(RequestError(code, sentence, headers))
 
     @app.exception_handler(ClientGoneError)
     @app.exception_handler(ClientDisconnect)

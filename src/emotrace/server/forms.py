@@ -15,7 +15,7 @@ from emotrace.pipeline import PipelineOptions
 from emotrace.postprocess.options import SmoothingOptions
 from emotrace.postprocess.presets import Preset
 from emotrace.recognition import RecognitionOptions
-from emotrace.server.renderings import FOLDER, NAMES, WITH_LANGUAGE, check
+from emotrace.server.renderings import FOLDER, NAMES, WITH_LANGUAGE, check, known
 from emotrace.server.settings import Settings
 
 FRAMES_SECONDS = 600.0
@@ -125,9 +125,7 @@ class RecognitionForm(ReadingForm):
     @field_validator("format")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in NAMES:
-            raise ValueError(f"expected one of {', '.join(NAMES)}")
-        return value
+        return known(value)
 
     def options(self, settings: Settings, presets: Mapping[str, Preset]) -> PipelineOptions:
         """The options of the library.

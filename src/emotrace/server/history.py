@@ -17,10 +17,11 @@ from emotrace.outputs import check_picture
 from emotrace.server import history_schemas as schemas
 from emotrace.server import renderings
 from emotrace.server.access import Caller, require
-from emotrace.server.api import problems
+from emotrace.server.api import other_forms, problems
 from emotrace.server.history_forms import (
     AuditQuery,
     FeedbackBody,
+    FormQuery,
     ListQuery,
     PageQuery,
     PictureQuery,
@@ -101,13 +102,20 @@ def _add_one(routes: APIRouter, service: Service) -> None:
         "/recognitions/{id}",
         summary="One recognition, as it was answered, and what was said of it since",
         response_model=schemas.KeptRecognition,
-        responses=problems(*CODES, "recognition-not-found"),
+        responses={200: other_forms(), **problems(*CODES, "recognition-not-found", "missing-extra")},
+        openapi_extra=of_query(FormQuery),
     )
     def one(request: Request, id: str) -> Response:  # noqa: A002
         caller, store = require(request, "history"), _store(service)
+        asked = FormQuery.read(request.query_params)
+        renderings.check(asked.format)
         row = _there(store.recognitions.get(id, caller.owner))
         record = _read(store, caller, id, lambda: store.recognitions.record(id, caller.owner))
         store.audit.add(caller.key, "read", id)
+        if asked.format == renderings.FOLDER:
+            return _zipped(store, caller, id).response()
+        if asked.format != "json":
+            return renderings.rendered_record(asked.format, record, asked.language).response()
         more = schemas.since_of(row, store.feedback.list(id))
         return _json(json_bytes(record | more))
 
@@ -185,7 +193,7 @@ def _add_judging(routes: APIRouter, service: Service) -> None:
         "/recognitions/{id}/feedback",
         summary="Say what the emotion really is, or leave a note; earlier ones stay",
         response_model=schemas.FeedbackList,
-        responses=problems(*CODES, "recognition-not-found", "label", "content-type", "limit"),
+        responses=problems(*CODES, "bad-request", "recognition-not-found", "label", "content-type", "limit"),
         openapi_extra=of_body(FeedbackBody),
     )
     async def feedback(request: Request, id: str) -> Response:  # noqa: A002
@@ -206,7 +214,7 @@ def _add_judging(routes: APIRouter, service: Service) -> None:
         "/recognitions/{id}/review",
         summary="Mark it as judged by a person, or take that back",
         response_model=schemas.KeptRow,
-        responses=problems(*CODES, "recognition-not-found", "content-type", "limit"),
+        responses=problems(*CODES, "bad-request", "recognition-not-found", "content-type", "limit"),
         openapi_extra=of_body(ReviewBody),
     )
     async def mark(request: Request, id: str) -> Response:  # noqa: A002
@@ -254,6 +262,14 @@ async def _read_async(
     read: Callable[[], Found | None],
 ) -> Found:
     return await asyncio.to_thread(_read, store, caller, id, read)
+
+
+def _zipped(store: Store, caller: Caller, id: str) -> renderings.Rendered:  # noqa: A002
+    def read() -> renderings.Rendered | None:
+        folder = store.recognitions.folder(id)
+        return None if folder is None else renderings.zipped(folder)
+
+    return _read(store, caller, id, read)
 
 
 def _bytes(place: Path | None) -> bytes | None:

@@ -7,17 +7,24 @@ from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from emotrace.labels import LABELS, label_index
 from emotrace.options import Options
 from emotrace.outputs.lettering import Language
 from emotrace.server.problems import RequestError
+from emotrace.server.renderings import KEPT_NAMES, known
 from emotrace.store.feedback import LONGEST_NOTE
 from emotrace.store.paging import MOST
 
 MOST_BYTES = 64 * 1024
 """Of a JSON body."""
+
+
+def _no_number(given: object) -> object:
+    if isinstance(given, str) and "-" not in given[1:]:
+        raise ValueError("expected a time such as 2026-01-31T12:00")
+    return given
 
 
 def _with_zone(moment: datetime) -> datetime:
@@ -27,7 +34,7 @@ def _with_zone(moment: datetime) -> datetime:
         raise ValueError("expected a time between the years 1 and 9999") from error
 
 
-Moment = Annotated[datetime, AfterValidator(_with_zone)]
+Moment = Annotated[datetime, BeforeValidator(_no_number), AfterValidator(_with_zone)]
 """A time as ISO 8601 has it; without a zone it is UTC."""
 
 
@@ -85,6 +92,23 @@ class AuditQuery(PageQuery):
 
     actor: Annotated[str, Field(max_length=64)] | None = None
     subject: Annotated[str, Field(max_length=64)] | None = None
+
+
+class FormQuery(Options):
+    """In which form a recognition is answered.
+
+    Attributes:
+        format: JSON, one of the other forms, or the result folder (zip).
+        language: of captions (webvtt).
+    """
+
+    format: str = Field(default="json", json_schema_extra={"enum": list(KEPT_NAMES)})
+    language: Language = "en"
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return known(value, KEPT_NAMES)
 
 
 class PictureQuery(Options):

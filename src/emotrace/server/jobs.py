@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -15,6 +15,7 @@ from emotrace.options import Options
 from emotrace.server.access import Caller, require
 from emotrace.server.api import body_of, problems
 from emotrace.server.forms import RecognitionForm
+from emotrace.server.history_forms import PageQuery, of_query
 from emotrace.server.job_desk import KEY, MAX_KEY, JobDesk
 from emotrace.server.job_files import JobFiles
 from emotrace.server.job_keeper import JobKeeper
@@ -32,18 +33,6 @@ _KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY},
     "description": "Of the client's own making; the same job sent again with the same key is the same job",
 }
-
-
-class Paging(Options):
-    """Which page of a list.
-
-    Attributes:
-        cursor: of the page before.
-        limit: jobs of a page, at most 500.
-    """
-
-    cursor: str | None = None
-    limit: int = 50
 
 
 class Fetching(Options):
@@ -163,11 +152,11 @@ def _add_looking(routes: APIRouter, door: JobDoor) -> None:
         summary="The caller's jobs, newest first",
         response_model=JobPage,
         responses=problems("forbidden", "option", "store"),
-        openapi_extra={"parameters": _parameters(Paging)},
+        openapi_extra=of_query(PageQuery),
     )
     def jobs(request: Request) -> Response:
         owner = require(request, "recognize").owner
-        asked = Paging.read(request.query_params)
+        asked = PageQuery.read(request.query_params)
         page = door.service.open().jobs.list(owner, cursor=asked.cursor, limit=asked.limit)
         return _answer(JobPage(jobs=[Job.of(each) for each in page.items], cursor=page.cursor))
 
@@ -186,7 +175,7 @@ def _add_looking(routes: APIRouter, door: JobDoor) -> None:
             200: {"content": {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.values()}},
             **problems(*_ONE, "option"),
         },
-        openapi_extra={"parameters": _parameters(Fetching)},
+        openapi_extra=of_query(Fetching),
     )
     def fetch(request: Request, job: str) -> Response:
         caller = require(request, "recognize")
@@ -222,14 +211,6 @@ def _add_ending(routes: APIRouter, door: JobDoor) -> None:
     def delete(request: Request, job: str) -> Response:
         door.delete(job, require(request, "recognize"))
         return Response(status_code=204)
-
-
-def _parameters(options: type[Options]) -> list[dict[str, Any]]:
-    """The query of a route as OpenAPI has it."""
-    fields = options.model_json_schema()["properties"]
-    return [
-        {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in fields.items()
-    ]
 
 
 def _answer(answer: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:

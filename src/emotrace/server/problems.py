@@ -36,7 +36,7 @@ _OURS = "this server cannot do it now; try again later, or ask who runs it: its 
 KINDS: dict[str, Kind] = {
     "multipart": Kind(400, "the body is no multipart form, or a broken one"),
     "bad-request": Kind(400, "the request cannot be understood"),
-    "unauthorized": Kind(401, "the token is missing or wrong"),
+    "unauthorized": Kind(401, "the key or session is missing, wrong or over"),
     "cross-origin": Kind(403, "a page of another site sent the request"),
     "forbidden": Kind(403, "the key may not do this, or the address may not ask"),
     "not-found": Kind(404, "there is no such route"),

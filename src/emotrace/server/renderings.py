@@ -30,6 +30,9 @@ MEDIA_TYPES: Mapping[str, str] = {
     FOLDER: "application/zip",
 }
 
+KEPT_NAMES: tuple[str, ...] = (*FORMATS, FOLDER)
+"""The same of what is kept; its picture has a route of its own."""
+
 WITH_LANGUAGE = frozenset({"webvtt", PICTURE})
 """Those that have words of a language in them."""
 
@@ -52,6 +55,17 @@ class Rendered:
         """The answer."""
         named = {} if self.file is None else {"Content-Disposition": f'attachment; filename="{self.file}"'}
         return Response(self.content, 200, named, self.media_type)
+
+
+def known(name: str, names: tuple[str, ...] = NAMES) -> str:
+    """The name of a form.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in names:
+        raise ValueError(f"expected one of {', '.join(names)}")
+    return name
 
 
 def check(name: str) -> None:

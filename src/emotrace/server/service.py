@@ -19,7 +19,7 @@ from emotrace.postprocess.presets import Preset, presets
 from emotrace.recognition import Recognizer
 from emotrace.recognition.recognizer import Progress
 from emotrace.results import Recognition, SpeakerReference
-from emotrace.server.access import Caller
+from emotrace.server.access import Caller, caller_of
 from emotrace.server.decoding import decoders_of
 from emotrace.server.keeping import Keeping, Receipt, What, ended, tidying
 from emotrace.server.logs import note
@@ -180,7 +180,8 @@ class Service:
             ClientGoneError: the client went away.
         """
         seconds = self.settings.deadline_seconds
-        return await self.queue.run(work, seconds=seconds, gone=_gone(request), at_end=at_end)
+        caller = caller_of(request).key
+        return await self.queue.run(work, seconds=seconds, gone=_gone(request), at_end=at_end, caller=caller)
 
     async def _uploaded(self, request: Request, files: Mapping[str, int]) -> Form:
         self.queue.check()

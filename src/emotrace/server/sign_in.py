@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 from hashlib import sha256
 from html import escape
 from http import HTTPStatus
@@ -16,6 +17,8 @@ from emotrace.server.guard import COOKIE, SIGN_IN
 from emotrace.server.problems import KINDS, RequestError
 from emotrace.server.settings import Settings
 
+SIGN_OUT = "/sign-out"
+
 LANGUAGE_COOKIE = "emotrace_language"
 """Of the web page, which asks the same."""
 
@@ -25,6 +28,9 @@ _TEXTS = {
         "key": "API key",
         "hint": "Whoever runs this service gives you one: emotrace keys create NAME",
         "enter": "Sign in",
+        "leave": "Sign out",
+        "known": "Signed in as {name}",
+        "back": "Back to the page",
         "other": "中文",
         "unauthorized": "This key is wrong, revoked or has expired.",
         "rate": "Too many wrong keys. Try again in {wait} s.",
@@ -34,6 +40,9 @@ _TEXTS = {
         "key": "API 密钥",
         "hint": "密钥由运行此服务的人提供：emotrace keys create 名称",
         "enter": "登录",
+        "leave": "退出登录",
+        "known": "已登录：{name}",
+        "back": "返回页面",
         "other": "English",
         "unauthorized": "密钥错误、已撤销或已过期。",
         "rate": "错误次数过多，请在 {wait} 秒后重试。",
@@ -75,7 +84,8 @@ def router(authentication: Authentication, settings: Settings) -> APIRouter:
     async def show(request: Request) -> Response:
         if not await authentication.required():
             return RedirectResponse("/", HTTPStatus.SEE_OTHER)
-        return _page(request)
+        known = await authentication.session(request.cookies.get(COOKIE, ""))
+        return _page(request) if known is None else _leaving(request, known.caller.name)
 
     @routes.post(SIGN_IN)
     async def enter(request: Request) -> Response:
@@ -96,7 +106,7 @@ def router(authentication: Authentication, settings: Settings) -> APIRouter:
         )
         return answer
 
-    @routes.post("/sign-out")
+    @routes.post(SIGN_OUT)
     async def leave(request: Request) -> Response:
         answer = RedirectResponse(SIGN_IN, HTTPStatus.SEE_OTHER)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=request.url.scheme == "https")
@@ -122,30 +132,51 @@ async def _key_of(request: Request) -> str:
 
 
 def _page(request: Request, error: RequestError | None = None) -> Response:
-    language = language_of(request)
-    text, other = _TEXTS[language], "en" if language == "zh" else "zh"
-    headers = {"Content-Security-Policy": POLICY, "Content-Language": _HTML_NAMES[language]}
-    wrong, status = "", 200
+    text = _TEXTS[language_of(request)]
+    wrong, status, headers = "", 200, {}
     if error is not None:
-        status = KINDS[error.code].status
-        headers |= error.headers
+        status, headers = KINDS[error.code].status, error.headers
         sentence = text[error.code].format(wait=error.headers.get("Retry-After"))
         wrong = f'<p class="wrong" role="alert">{escape(sentence)}</p>'
-    here = f"{SIGN_IN}?next={quote(_next_of(request))}&amp;lang="
-    body = f"""<!doctype html>
-<html lang="{_HTML_NAMES[language]}">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>emotrace · {text["title"]}</title><style>{_STYLE}</style></head>
-<body><main><form method="post" action="{here}{language}">
-<h1>emotrace · {text["title"]}</h1>{wrong}
+    fields = f"""{wrong}
 <label>{text["key"]}<input name="key" type="password" required autofocus autocomplete="current-password"
 spellcheck="false" autocapitalize="none"></label>
 <button type="submit">{text["enter"]}</button>
-<p>{text["hint"]}</p>
-<a href="{here}{other}" lang="{_HTML_NAMES[other]}">{text["other"]}</a>
+<p>{text["hint"]}</p>"""
+    return _shown(request, text["title"], SIGN_IN, fields, status, headers)
+
+
+def _leaving(request: Request, name: str) -> Response:
+    text = _TEXTS[language_of(request)]
+    fields = f"""<p>{escape(text["known"].format(name=name))}</p>
+<button type="submit">{text["leave"]}</button>
+<a href="/">{text["back"]}</a>"""
+    return _shown(request, text["leave"], SIGN_OUT, fields)
+
+
+def _shown(
+    request: Request,
+    title: str,
+    action: str,
+    fields: str,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    language = language_of(request)
+    tag, other = _HTML_NAMES[language], "en" if language == "zh" else "zh"
+    query = f"?next={quote(_next_of(request))}&amp;lang="
+    body = f"""<!doctype html>
+<html lang="{tag}">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>emotrace · {title}</title><style>{_STYLE}</style></head>
+<body><main><form method="post" action="{action}{query}{language}">
+<h1>emotrace · {title}</h1>
+{fields}
+<a href="{SIGN_IN}{query}{other}" lang="{_HTML_NAMES[other]}">{_TEXTS[language]["other"]}</a>
 </form></main></body></html>
 """
-    return HTMLResponse(body, status, headers)
+    own = {"Content-Security-Policy": POLICY, "Content-Language": tag}
+    return HTMLResponse(body, status, {**own, **(headers or {})})
 
 
 def language_of(request: Request) -> str:

@@ -167,8 +167,18 @@ class _Storing(MultiPartParser):
     """A parser that writes each file where it is to stay."""
 
     async def into(self, folder: Path) -> FormData:
-        self._folder, self._count = folder, 0
-        return await self.parse()
+        self._folder, self._count, self._ended = folder, 0, False
+        try:
+            data = await self.parse()
+        finally:
+            for file in self._files_to_close_on_error:
+                file.close()
+        if not self._ended:  # a proxy may end what its client did not send to the end
+            raise MultiPartException("it has no end.")
+        return data
+
+    def on_end(self) -> None:
+        self._ended = True
 
     def on_headers_finished(self) -> None:
         super().on_headers_finished()

@@ -6,9 +6,12 @@ import asyncio
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from emotrace.recognition.parallel import GivenUp
@@ -22,12 +25,32 @@ LONGEST_RETRY = 60
 _NEWEST = 0.2  # weight of the newest duration in their mean
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Work that waits."""
+
+    future: Future[Any]
+    work: Callable[[], Any]
+
+    def do(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self.work()
+        except BaseException as error:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
+
+
 class ClientGoneError(Exception):
     """Nobody is there any more to be answered."""
 
 
 class WorkQueue:
     """Runs work in threads; what comes when too much waits already is refused.
+
+    Those who wait take turns: a caller who sends a hundred recordings does not keep back one who sends two.
 
     Args:
         workers: threads.
@@ -47,6 +70,7 @@ class WorkQueue:
         self._lock = threading.Lock()
         self._taken = 0
         self._mean = 1.0
+        self._waiting: dict[str, deque[_Piece]] = {}  # by caller, whoever is next first
 
     @property
     def taken(self) -> int:
@@ -69,6 +93,7 @@ class WorkQueue:
         seconds: float,
         gone: Coroutine[Any, Any, None],
         at_end: Callable[[], None] | None = None,
+        caller: str = "",
     ) -> Result:
         """The result of work in a thread.
 
@@ -77,6 +102,7 @@ class WorkQueue:
             seconds: until the result must be there, waiting included.
             gone: ends when the client went away.
             at_end: called once, when the work has ended or will never begin.
+            caller: whose turn it takes.
 
         Raises:
             RequestError: ``busy`` or ``deadline``.
@@ -85,7 +111,7 @@ class WorkQueue:
         watcher = asyncio.ensure_future(gone)
         given_up = threading.Event()
         try:
-            waiting = asyncio.wrap_future(self._submit(work, given_up, at_end))
+            waiting = asyncio.wrap_future(self._submit(work, given_up, at_end, caller))
             both: set[asyncio.Future[Any]] = {waiting, watcher}
             try:
                 done, _ = await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -108,7 +134,11 @@ class WorkQueue:
         self._pool.shutdown(wait=True)
 
     def _submit(
-        self, work: Callable[[GoOn], Result], given_up: threading.Event, at_end: Callable[[], None] | None
+        self,
+        work: Callable[[GoOn], Result],
+        given_up: threading.Event,
+        at_end: Callable[[], None] | None,
+        caller: str,
     ) -> Future[Result]:
         def go_on(*progress: object) -> None:
             if given_up.is_set():
@@ -127,15 +157,30 @@ class WorkQueue:
             if at_end is not None:
                 at_end()
 
+        future: Future[Result] = Future()
+        future.add_done_callback(leave)
         with self._lock:
             self._taken += 1
             full = self._taken > self._places
+            if not full:  # its context has the id of the request
+                piece = _Piece(future, partial(copy_context().run, timed))
+                self._waiting.setdefault(caller, deque()).append(piece)
         if full:
-            leave(None)
-            raise self._busy()
-        future = self._pool.submit(copy_context().run, timed)  # with the id of the request
-        future.add_done_callback(leave)
+            busy = self._busy()
+            future.cancel()
+            raise busy
+        self._pool.submit(self._next)
         return future
+
+    def _next(self) -> None:
+        """Do the first piece of the caller who is next, who is then last."""
+        with self._lock:
+            caller, pieces = next(iter(self._waiting.items()))
+            piece = pieces.popleft()
+            del self._waiting[caller]
+            if pieces:
+                self._waiting[caller] = pieces
+        piece.do()
 
     def _busy(self) -> RequestError:
         wait = min(LONGEST_RETRY, max(1, math.ceil(self._taken * self._mean / self.workers)))

@@ -14,8 +14,8 @@ from emotrace.errors import EmotraceError, InputError, OptionError, OutputError
 from emotrace.outputs.archive import Archive, new_archive, write_archive
 from emotrace.outputs.tidy import Item, Pruned
 from emotrace.results import Failure
+from emotrace.store.kept import Correction, Kept
 from emotrace.store.paging import MOST
-from emotrace.store.recognitions import Correction, Kept
 from emotrace.store.retention import BATCH, ROW_FILE, Tidied, entry_of, remove
 from emotrace.store.store import Store
 

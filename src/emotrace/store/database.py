@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -51,6 +51,7 @@ class Database:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.url = _url(url, folder)
         self.engine = _engine(self.url)
+        self._turn: AbstractContextManager[Any] = nullcontext() if self.postgres else threading.Lock()
         try:
             self._migrate()
         except BaseException:
@@ -81,8 +82,8 @@ class Database:
             DiskFullError: there is no room; nothing was changed.
         """
         engine = self.engine.execution_options(writing=True)
-        with _in_words(self.url), engine.begin() as connection:
-            yield connection
+        with _in_words(self.url), self._turn, engine.begin() as connection:
+            yield connection  # threads take turns: SQLite would let them sleep until they may
 
     @contextmanager
     def alone(self, name: str) -> Iterator[bool]:

@@ -8,7 +8,7 @@ from emotrace.errors import OptionError
 from emotrace.labels import LABELS, label_index
 from emotrace.store.audit import note as log
 from emotrace.store.database import Database
-from emotrace.store.recognitions import Correction, mine, words_of
+from emotrace.store.kept import Correction, mine, words_of
 from emotrace.store.schema import feedback, recognitions
 from emotrace.store.types import now
 

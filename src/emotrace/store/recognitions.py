@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, delete, func, insert, select, tuple_, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from emotrace.audio.sources import BinaryFile
@@ -22,79 +20,13 @@ from emotrace.store import files
 from emotrace.store.audit import note as log
 from emotrace.store.database import Database
 from emotrace.store.folders import Folders, check_id
-from emotrace.store.paging import Page, check_limit, decode_cursor, encode_cursor
+from emotrace.store.kept import Correction, Kept, doubt_of, mine, row_of, words_of
+from emotrace.store.listing import Listing
 from emotrace.store.schema import feedback, recognitions
-from emotrace.store.types import now, storable
+from emotrace.store.types import now
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """What somebody said of a recognition.
-
-    Attributes:
-        author: key of the caller.
-        created: in UTC.
-        label: one of the nine emotions; None says nothing of it.
-        note: in words.
-    """
-
-    author: str
-    created: datetime
-    label: str | None
-    note: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What the list says of a recognition.
-
-    Attributes:
-        id: of it.
-        owner: key of the caller.
-        created: in UTC.
-        source: name of the file.
-        emotion: as recognised.
-        confidence: its probability.
-        margin: between the two likeliest emotions, 0 to 1.
-        decision: of the verdict; None was not judged.
-        codes: of the verdict's reasons.
-        duration: seconds.
-        model: name.
-        granularity: what was asked for.
-        options: what else was asked for.
-        has_audio: the upload itself was kept.
-        bytes: of its files.
-        label: as last corrected.
-        note: as last given.
-        reviewed: when a person last judged it.
-        reviewer: key of that person.
-    """
-
-    id: str
-    owner: str
-    created: datetime
-    source: str
-    emotion: str
-    confidence: float
-    margin: float
-    decision: str | None
-    codes: tuple[str, ...]
-    duration: float
-    model: str
-    granularity: str
-    options: Mapping[str, Any]
-    has_audio: bool
-    bytes: int
-    label: str | None
-    note: str | None
-    reviewed: datetime | None
-    reviewer: str | None
-
-
-_COLUMNS = [recognitions.c[each.name] for each in fields(Kept)]
-
-
-class Recognitions:
+class Recognitions(Listing):
     """The recognitions in the database and their files.
 
     Args:
@@ -103,7 +35,8 @@ class Recognitions:
     """
 
     def __init__(self, database: Database, folders: Folders) -> None:
-        self._database, self._folders = database, folders
+        super().__init__(database)
+        self._folders = folders
 
     def add(
         self,
@@ -141,7 +74,7 @@ class Recognitions:
             return name
         written = files.Files(result, granularity, outline, audio)
         size = self._folders.write(name, written.write)
-        row = _row(result, granularity)
+        row = row_of(result, granularity)
         row |= {"id": name, "owner": owner, "options": dict(options or {}), "bytes": size}
         row["has_audio"] = audio is not None
         try:
@@ -151,93 +84,6 @@ class Recognitions:
             if not self._is_there(name):
                 raise
         return name
-
-    def get(self, id: str, owner: str | None) -> Kept | None:  # noqa: A002
-        """What the list says of a recognition; None if there is none of this owner.
-
-        Args:
-            id: of it.
-            owner: whose it must be; None is anybody's.
-
-        Raises:
-            StoreError: the database cannot be reached.
-        """
-        with self._database.reading() as connection:
-            row = connection.execute(select(*_COLUMNS).where(mine(id, owner))).mappings().first()
-        return None if row is None else _kept(row)
-
-    def search(
-        self,
-        owner: str | None,
-        *,
-        text: str | None = None,
-        emotion: str | None = None,
-        decision: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        reviewed: bool | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> Page[Kept]:
-        """Recognitions, newest first.
-
-        Args:
-            owner: whose; None is everybody's.
-            text: in the file's name, the note or the corrected label, in any case.
-            emotion: as recognised.
-            decision: of the verdict.
-            since: that moment or later.
-            until: before that moment.
-            reviewed: only those that a person judged, or only the others.
-            cursor: of the page before.
-            limit: of a page.
-
-        Raises:
-            OptionError: the cursor or the limit is not right.
-            StoreError: the database cannot be reached.
-        """
-        table = recognitions.c
-        wanted = [_of(owner)]
-        if text:
-            wanted.append(table.words.contains(storable(text).casefold(), autoescape=True))
-        wanted += [table.emotion == emotion] if emotion is not None else []
-        wanted += [table.decision == decision] if decision is not None else []
-        wanted += [table.created >= since] if since is not None else []
-        wanted += [table.created < until] if until is not None else []
-        if reviewed is not None:
-            wanted.append(table.reviewed.is_not(None) if reviewed else table.reviewed.is_(None))
-        if cursor is not None:
-            place = decode_cursor("recent", cursor, datetime, str)
-            wanted.append(tuple_(table.created, table.id) < tuple_(*place))
-        query = select(*_COLUMNS).where(*wanted).order_by(table.created.desc(), table.id.desc())
-        rows = self._page(query, limit)
-        last_of = rows[limit - 1] if len(rows) > limit else None
-        more = None if last_of is None else encode_cursor("recent", last_of.created.isoformat(), last_of.id)
-        return Page(rows[:limit], more)
-
-    def review(self, owner: str | None, *, cursor: str | None = None, limit: int = 50) -> Page[Kept]:
-        """What no person has judged yet: flagged and dropped ones first, each by its margin, smallest first.
-
-        Args:
-            owner: whose; None is everybody's.
-            cursor: of the page before.
-            limit: of a page.
-
-        Raises:
-            OptionError: the cursor or the limit is not right.
-            StoreError: the database cannot be reached.
-        """
-        table = recognitions.c
-        wanted = [_of(owner), table.reviewed.is_(None)]
-        if cursor is not None:
-            place = decode_cursor("review", cursor, float, str)
-            wanted.append(tuple_(table.doubt, table.id) > tuple_(*place))
-        rows = self._page(select(*_COLUMNS).where(*wanted).order_by(table.doubt, table.id), limit)
-        last = rows[limit - 1] if len(rows) > limit else None
-        more = (
-            None if last is None else encode_cursor("review", doubt_of(last.decision, last.margin), last.id)
-        )
-        return Page(rows[:limit], more)
 
     def mark(self, id: str, owner: str | None, *, reviewer: str, reviewed: bool = True) -> Kept | None:  # noqa: A002
         """Say that a person judged it, or take that back; None if there is none of this owner.
@@ -360,31 +206,6 @@ class Recognitions:
         place = self._folders.place(id)
         return place if place.is_dir() else None
 
-    def total_bytes(self) -> int:
-        """Bytes of all files.
-
-        Raises:
-            StoreError: the database cannot be reached.
-        """
-        with self._database.reading() as connection:
-            return int(connection.scalar(select(func.coalesce(func.sum(recognitions.c.bytes), 0))) or 0)
-
-    def oldest(self, before: datetime | None = None, limit: int = 100) -> tuple[Kept, ...]:
-        """The oldest ones of all owners.
-
-        Args:
-            before: only those from before that moment.
-            limit: how many at most.
-
-        Raises:
-            StoreError: the database cannot be reached.
-        """
-        table = recognitions.c
-        query = select(*_COLUMNS).where(~table.deleting).order_by(table.created, table.id).limit(limit)
-        with self._database.reading() as connection:
-            found = query if before is None else query.where(table.created < before)
-            return tuple(_kept(row) for row in connection.execute(found).mappings())
-
     def sweep(self, older: float = 3600.0) -> int:
         """Finish deletions that were cut off, and remove files of no recognition.
 
@@ -408,18 +229,6 @@ class Recognitions:
         with self._database.writing() as connection:
             connection.execute(delete(recognitions).where(recognitions.c.id == id, recognitions.c.deleting))
 
-    def _known(self, ids: Collection[str]) -> Collection[str]:
-        with self._database.reading() as connection:
-            return connection.scalars(select(recognitions.c.id).where(recognitions.c.id.in_(ids))).all()
-
-    def _is_there(self, id: str) -> bool:  # noqa: A002
-        return id in self._known([id])
-
-    def _page(self, query: Select[Any], limit: int) -> tuple[Kept, ...]:
-        with self._database.reading() as connection:
-            found = connection.execute(query.limit(check_limit(limit) + 1)).mappings()
-            return tuple(_kept(row) for row in found)
-
     @contextmanager
     def _files(self, id: str, owner: str | None) -> Iterator[Path | None]:  # noqa: A002
         if self.get(id, owner) is None:
@@ -431,56 +240,3 @@ class Recognitions:
             raise StoreError(
                 f"the files of the recognition {id} cannot be read: is the data folder the right one?"
             ) from error
-
-
-def mine(id: str, owner: str | None) -> ColumnElement[bool]:  # noqa: A002
-    """The condition that a row is of an id and an owner, and not being deleted.
-
-    Args:
-        id: of a recognition.
-        owner: None is anybody.
-    """
-    return and_(recognitions.c.id == storable(id), _of(owner))
-
-
-def words_of(source: str, label: str | None, note: str | None) -> str:
-    """What a search for text looks through."""
-    return "\n".join(filter(None, (source, label, note))).casefold()
-
-
-def doubt_of(decision: str | None, margin: float) -> float:
-    """The place in the review queue: the margin, and 1 more where the verdict saw nothing wrong.
-
-    >>> doubt_of("flag", 0.25), doubt_of("keep", 0.25)
-    (0.25, 1.25)
-    """
-    return margin + (0.0 if decision in ("flag", "drop") else 1.0)
-
-
-def _of(owner: str | None) -> ColumnElement[bool]:
-    visible = ~recognitions.c.deleting
-    return visible if owner is None else and_(visible, recognitions.c.owner == owner)
-
-
-def _row(result: Recognition, granularity: Granularity) -> dict[str, Any]:
-    first, second, *_ = sorted((*result.scores.values(), 0.0, 0.0), reverse=True)
-    margin = min(1.0, max(0.0, float(first - second)))
-    decision = result.verdict.decision if result.verdict else None
-    return {
-        "created": now(),
-        "source": result.source,
-        "emotion": result.emotion,
-        "confidence": float(result.confidence),
-        "margin": margin,
-        "decision": decision,
-        "codes": list(result.verdict.codes) if result.verdict else [],
-        "duration": float(result.duration),
-        "model": result.model.name,
-        "granularity": granularity,
-        "doubt": doubt_of(decision, margin),
-        "words": words_of(result.source, None, None),
-    }
-
-
-def _kept(row: RowMapping) -> Kept:
-    return Kept(**{**row, "codes": tuple(row["codes"])})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from emotrace.outputs.archive import Entry, new_archive, write_archive
 from emotrace.store.audit import RETENTION
-from emotrace.store.recognitions import Kept
+from emotrace.store.kept import Kept
 from emotrace.store.types import now
 
 if TYPE_CHECKING:

@@ -104,7 +104,11 @@ class Door:
             send = _Uploading(send, self._uploads, owner).send
         elif _HASHED.fullmatch(path):
             send = _cached(send)
-        await self._app(inner(scope, path, self._root), receive, send)
+        refusing = _Refusing(receive, send)
+        try:
+            await self._app(inner(scope, path, self._root), refusing.receive, refusing.send)
+        finally:
+            refusing.tell()
 
     async def page(self, scope: Scope, receive: Receive) -> tuple[int, str]:
         """Status and text of Gradio's page."""
@@ -187,6 +191,29 @@ class _Collecting:
             self.status = message["status"]
         else:
             self.body += message.get("body", b"")
+
+
+class _Refusing:
+    """Answers a request that is refused while it is read as all others are, not as Gradio would."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self._error: RequestError | None = None
+
+    async def receive(self) -> Message:
+        try:
+            return await self._receive()
+        except RequestError as error:
+            self._error = error
+            raise
+
+    async def send(self, message: Message) -> None:
+        if self._error is None:
+            await self._send(message)
+
+    def tell(self) -> None:
+        if self._error is not None:
+            raise self._error
 
 
 class _Uploading:

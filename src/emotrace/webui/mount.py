@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from emotrace.audio.sample import sample_path
+from emotrace.server.access import LOCAL, caller_of
 from emotrace.server.problems import RequestError
 from emotrace.server.service import Service
 from emotrace.webui import downloads
@@ -70,10 +72,8 @@ def mount(app: FastAPI, service: Service) -> None:
     sample = shutil.copy(sample_path(), folder / sample_path().name)
     calls = Calls(service, Shelf(folder / "results"))
     holder = FastAPI()
-    doors: dict[Language, Door] = {}
-    with _temporary(folder / "uploads"):
-        for language in LANGUAGES:
-            doors[language] = _door(holder, calls, language, Path(sample))
+    with _temporary(folder / "uploads"), ThreadPoolExecutor(1) as pool:
+        doors = pool.submit(asyncio.run, _doors(holder, calls, Path(sample))).result()
     app.include_router(downloads.router(calls.shelf))
     _add_pages(app, doors)
     app.router.routes.extend(_Gradio(root_of(language), door) for language, door in doors.items())
@@ -83,6 +83,11 @@ def mount(app: FastAPI, service: Service) -> None:
 def root_of(language: Language) -> str:
     """Where Gradio's part of the pages of a language is."""
     return f"/ui/{language}"
+
+
+async def _doors(holder: FastAPI, calls: Calls, sample: Path) -> dict[Language, Door]:
+    """One for each language; made in an event loop, because Gradio would open some that it never closes."""
+    return {language: _door(holder, calls, language, sample) for language in LANGUAGES}
 
 
 def _door(holder: FastAPI, calls: Calls, language: Language, sample: Path) -> Door:
@@ -156,7 +161,9 @@ def _add_pages(app: FastAPI, doors: dict[Language, Door]) -> None:
             "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
             "Vary": "Accept-Language, Cookie",
         }
-        return HTMLResponse(rewritten(text, language, nonce), status, headers)
+        who = caller_of(request)
+        name = None if who == LOCAL else who.name
+        return HTMLResponse(rewritten(text, language, nonce, name), status, headers)
 
     @app.get("/favicon.ico", include_in_schema=False)
     async def icon() -> Response:
@@ -169,8 +176,14 @@ def _add_pages(app: FastAPI, doors: dict[Language, Door]) -> None:
         return FileResponse(STATIC / name, headers={"Cache-Control": "no-cache"})
 
 
-def rewritten(text: str, language: Language, nonce: str) -> str:
+def rewritten(text: str, language: Language, nonce: str, name: str | None = None) -> str:
     """Gradio's page with our head, and with a nonce at each script.
+
+    Args:
+        text: HTML of Gradio.
+        language: of the page.
+        nonce: of this answer.
+        name: who is signed in; None is nobody.
 
     >>> page = '<html lang="en"><head><base href="./" /><script>1</script></head></html>'
     >>> 'lang="zh-CN"' in rewritten(page, "zh", "x") and '<script nonce="x">1' in rewritten(page, "zh", "x")
@@ -180,7 +193,10 @@ def rewritten(text: str, language: Language, nonce: str) -> str:
     text = _STRANGE.sub("", text)
     text = text.replace('lang="en"', f'lang="{_TAGS[language]}"', 1)
     text = text.replace('<base href="./" />', f'<base href="{root_of(language)}/" />', 1)
-    text = text.replace("<head>", "<head>" + _HEAD.format(title=title, tag=_TAGS[language]), 1)
+    head = _HEAD.format(title=title, tag=_TAGS[language])
+    if name is not None:
+        head += f'<meta name="emotrace-caller" content="{html.escape(name)}">'
+    text = text.replace("<head>", "<head>" + head, 1)
     return re.sub(r"<script(?=[\s>])", f'<script nonce="{nonce}"', text)
 
 

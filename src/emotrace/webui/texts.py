@@ -16,6 +16,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "switch": ("中文", "English"),
     "switch.hint": ("Change to Chinese", "切换到英文"),
+    "sign out": ("Sign out", "退出登录"),
     "tab.analyse": ("Analyse", "分析"),
     "tab.live": ("Live", "实时"),
     "tab.batch": ("Batch", "批量"),

@@ -1,4 +1,4 @@
-// Timelines: the sound plays from where they are clicked, and a line shows where it is.
+// Timelines: the sound plays from where they are clicked, and a line shows where it is. Signing out.
 "use strict";
 (() => {
   const figure = (inside) => {
@@ -28,5 +28,23 @@
     head.hidden = event.target.currentTime === 0;
     head.style.left = `${(100 * event.target.currentTime) / Number(timeline.dataset.seconds)}%`;
   };
+  const caller = document.querySelector('meta[name="emotrace-caller"]');
+  const watch = new MutationObserver(() => {
+    const banner = document.querySelector(".em-banner");
+    if (!banner) return;
+    watch.disconnect();
+    const form = document.createElement("form");
+    form.method = "post";
+    form.action = "/sign-out";
+    form.className = "em-leave";
+    const name = document.createElement("span");
+    name.textContent = caller.content;
+    const button = document.createElement("button");
+    button.className = "em-switch";
+    button.textContent = banner.dataset.leave;
+    form.append(name, button);
+    banner.append(form);
+  });
+  if (caller) watch.observe(document.documentElement, { childList: true, subtree: true });
   for (const name of ["timeupdate", "seeked"]) document.addEventListener(name, follow, true);
 })();
