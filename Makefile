@@ -14,7 +14,7 @@ BIN := .venv/bin
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot,analysis,formats,cloud,train,convert,server,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot,analysis,formats,cloud,ray,train,convert,server,dev]'
 	touch $@
 
 demo: .venv-demo/ready

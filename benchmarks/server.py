@@ -1,10 +1,10 @@
 """The service under load, on loopback: `python benchmarks/server.py [--quick]`.
 
-Needs wrk (`apt install wrk`, `brew install wrk`), which loads from a process of its own. 3 s clips as WAV; the
-built-in model, and the large size in int8 with random weights. In the same run, in turns: the library called
-directly in one process, and what people write today, a FastAPI route around FunASR's `AutoModel` with the same
-weights (`--peer`; without that environment it is left out). The service runs as it is installed, with its
-history and its decoding processes; only its queue is longer where the concurrency is higher.
+Needs wrk (`apt install wrk`, `brew install wrk`), which loads from a process of its own. 3 s clips as WAV;
+the built-in model, and the large size in int8 with random weights. In the same run, in turns: the library
+called directly in one process, and what people write today, a FastAPI route around FunASR's `AutoModel` with
+the same weights (`--peer`; without that environment it is left out). The service runs as it is installed,
+with its history and its decoding processes; only its queue is longer where the concurrency is higher.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import engine_material as made_of
 from benchmarks import material
 from benchmarks.engine import Worker
-from benchmarks.server_processes import Emotrace, Peer, Served, load
+from benchmarks.server_processes import Emotrace, Peer, load
 from emotrace.models.cpu import cores, cpu_name, int8_instructions
 
 HERE = Path(__file__).parent
@@ -69,10 +69,12 @@ class Context:
     @contextmanager
     def emotrace(self, model: str, precision: str, *flags: str) -> Iterator[Emotrace]:
         """The service, ready, with an empty history."""
-        with tempfile.TemporaryDirectory(dir=self.folder) as data:
-            with Emotrace(self.home, Path(data), model, precision, *flags) as served:
-                load(served, self.bodies, 8, 1.0)
-                yield served
+        with (
+            tempfile.TemporaryDirectory(dir=self.folder) as data,
+            Emotrace(self.home, Path(data), model, precision, *flags) as served,
+        ):
+            load(served, self.bodies, 8, 1.0)
+            yield served
 
 
 def clips(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -8,10 +8,8 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
-from abc import ABC
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +21,7 @@ LUA = Path(__file__).with_name("server_load.lua")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Served(ABC):
+class Served:
     """A service as a process; ends with the block.
 
     Args:
@@ -45,14 +43,11 @@ class Served(ABC):
     def __enter__(self) -> Any:
         """Wait until it is ready."""
         until = time.monotonic() + 300
-        while True:
-            try:
-                with urllib.request.urlopen(self.url + self._ready, timeout=5):
-                    return self
-            except OSError as error:
-                if self._process.poll() is not None or time.monotonic() > until:
-                    raise RuntimeError(self._log.read_text()[-2000:]) from error
-                time.sleep(0.1)
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(self._log.read_text()[-2000:])
+            time.sleep(0.1)
+        return self
 
     def __exit__(
         self,
@@ -68,30 +63,33 @@ class Served(ABC):
             self._process.kill()
             self._process.wait()
 
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(self.url + self._ready, timeout=5).close()
+        except OSError:
+            return False
+        return True
+
     @property
     def _all(self) -> list[Path]:
         """The folders in /proc of the process and its children."""
         found = [self._process.pid]
         for pid in found:
-            try:
-                for thread in Path(f"/proc/{pid}/task").iterdir():
-                    found += map(int, (thread / "children").read_text().split())
-            except OSError:
-                continue
+            for children in Path("/proc").glob(f"{pid}/task/*/children"):
+                found += map(int, _read(children).split())
         return [Path(f"/proc/{pid}") for pid in found]
 
     @property
     def rss_mb(self) -> float:
         """Resident memory of them all."""
-        return sum(int(_read(each / "statm").split()[1]) for each in self._all) * 4096 / 1e6
+        pages = [_read(each / "statm").split() for each in self._all]
+        return sum(int(each[1]) for each in pages if each) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     @property
     def cpu_seconds(self) -> float:
         """User and system seconds of them all."""
-        return (
-            sum(sum(map(int, _read(each / "stat").rpartition(")")[2].split()[11:13])) for each in self._all)
-            / TICKS
-        )
+        told = [_read(each / "stat").rpartition(")")[2].split() for each in self._all]
+        return sum(int(each[11]) + int(each[12]) for each in told if each) / TICKS
 
     def log(self) -> list[dict[str, Any]]:
         """Lines of JSON that it wrote."""
@@ -150,18 +148,14 @@ def load(
         pause_ms: mean time between answer and next request of a connection.
 
     Returns:
-        ``requests``, ``seconds``, ``rate`` per second, ``p50``, ``p95``, ``p99`` and ``max`` in ms, ``statuses``,
-        ``broken`` connections, ``cpu_ms`` of the service for each request.
+        ``requests``, ``seconds``, ``rate`` per second, ``p50``, ``p95``, ``p99`` and ``max`` in ms,
+        ``statuses``, ``broken`` connections, ``cpu_ms`` of the service for each request.
     """
     used = served.cpu_seconds
-    done = subprocess.run(
-        ["wrk", "--threads", "1", "--connections", str(concurrency), "--duration", f"{math.ceil(seconds)}s"]
-        + ["--timeout", "120s", "--script", str(LUA), f"{served.url}/v1/recognitions", "--"]
-        + [f"{pause_ms:g}", *map(str, bodies)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = ["wrk", "--threads", "1", "--timeout", "120s", "--script", str(LUA)]
+    command += ["--connections", str(concurrency), "--duration", f"{math.ceil(seconds)}s"]
+    command += [f"{served.url}/v1/recognitions", "--", f"{pause_ms:g}", *map(str, bodies)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     figures["rate"] = figures["requests"] / figures["seconds"]
     figures["cpu_ms"] = (served.cpu_seconds - used) / max(1, figures["requests"]) * 1000
@@ -178,4 +172,4 @@ def _read(path: Path) -> str:
     try:
         return path.read_text()
     except OSError:  # it has ended
-        return "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"
+        return ""

@@ -81,7 +81,8 @@ def _keep(seen: Visit, name: str) -> None:
     path = IMAGES / f"{name}.png"
     seen.page.screenshot(path=path, full_page=True)
     with Image.open(path) as whole:
-        whole.convert("RGB").quantize(128).save(path, optimize=True)
+        small = whole.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        small.save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -16,7 +16,8 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 from emotrace.batch.engine import LocalEngine, bug
 from emotrace.batch.manifests import jobs_of
 from emotrace.batch.options import BatchOptions, BatchProgress, BatchReport
-from emotrace.batch.ray_engine import RayEngine, RayOptions
+from emotrace.batch.ray_engine import RayEngine, RayOptions, ray_engine
+from emotrace.batch.ray_session import Session
 from emotrace.batch.runner import run_batch
 from emotrace.batch.worker import Orders
 from emotrace.errors import DeviceError, ModelError, OptionError
@@ -97,6 +98,12 @@ def test_the_same_as_on_this_machine(tmp_path: Path, cluster: Any) -> None:
         assert {**one, "model": None} == {**other, "model": None}
     with pytest.raises(ModelError, match="expected fake 000000000000"):
         run([folder], tmp_path / "other", engine(workers.other, workers.steady().info))
+    with pytest.raises(DeviceError, match=r"has 2 CPUs and 0 GPUs, no room for a worker with 1 and 1; ask"):
+        ray_engine("compact", use=RayOptions(gpus=1.0))
+    with Session(None) as session:  # a question to a node, as about the model on a GPU
+        assert session.asked(workers.node, 1.0, 0.0) == compact().info
+        with pytest.raises(ModelError, match="is broken"):
+            session.asked(workers.broken, 1.0, 0.0)
 
 
 @pytest.mark.slow

@@ -345,6 +345,44 @@ def test_a_file_that_grows_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found(out) == [("c00.wav", "neutral")]
 
 
+def test_a_file_that_vanishes_meanwhile(tmp_path: Path) -> None:
+    folder, out = clips(tmp_path / "in", 20), tmp_path / "out"
+
+    def vanish(progress: BatchProgress) -> None:
+        if progress.done == 1:
+            (folder / "c19.wav").unlink()
+
+    run_batch(jobs_of([str(folder)]), out, engine(1), on_progress=vanish)
+    assert found(out)[-1] == ("c19.wav", "audio")
+    assert [code for _, code in found(out)].count("audio") == 1
+
+
+def test_what_is_left_of_an_index_and_of_outputs_is_made_anew(tmp_path: Path) -> None:
+    folder, out = clips(tmp_path / "in", 3), tmp_path / "out"
+    batch([folder], out)
+    calm = rows(out)
+    (out / ".batch" / "index.sqlite").write_bytes(b"torn")
+    (out / "results.jsonl").write_bytes(b"{torn")
+    (out / "results.csv").unlink()
+    assert batch([folder], out).record["done_now"] == 0
+    assert rows(out) == calm
+    assert (out / "results.csv").exists() and not (out / ".batch" / "index.sqlite").exists()
+
+
+def test_an_engine_that_forgets_an_input_is_told(tmp_path: Path) -> None:
+    folder, out = clips(tmp_path / "in", 3), tmp_path / "out"
+
+    class Forgetful(Broken):
+        def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
+            outcomes = list(self._inner.run(jobs))
+            yield from (outcomes[0], outcomes[1], outcomes[0])  # and gives one twice
+
+    report = run_batch(jobs_of([str(folder)]), out, Forgetful(ModelError("x")))
+    assert report.stopped == "1 inputs were given up and count as not done"
+    assert len(logged(out)) == 2
+    assert batch([folder], out).record["done_now"] == 1
+
+
 # -- interruption, memory, progress ------------------------------------------------------------------------
 
 

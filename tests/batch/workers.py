@@ -51,6 +51,11 @@ def other() -> Recognizer:
     return Recognizer(encoder=encoder)
 
 
+def node() -> ModelInfo:
+    """The built-in model of a node."""
+    return Recognizer("compact", threads=1).info
+
+
 class _Slow(FakeEncoder):
     def encode(
         self, waveforms: Sequence[Array], references: Sequence[Array | None] | None = None

@@ -10,7 +10,7 @@ import pytest
 from emotrace.labels import LABELS
 from emotrace.postprocess.methods import smooth_rows, smoother_of
 from emotrace.postprocess.options import SmoothingOptions
-from emotrace.postprocess.readings import ReadingSmoother
+from emotrace.postprocess.readings import DWELL, ReadingSmoother
 from emotrace.results import EmotionReading
 
 HOP = 0.5
@@ -26,7 +26,7 @@ def rows(count: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("method", ["vote", "ewma", "median", "hmm-online"])
 def test_what_comes_along_is_what_the_whole_gives_later(method: str) -> None:
-    options = SmoothingOptions.of(method=method)
+    options = SmoothingOptions.of(method=method, **({"dwell": 5.0} if method == "hmm-online" else {}))
     table = rows(40)
     spoken = [step for step in range(40) if not 12 <= step < 20]
     table[12:20] = np.nan
@@ -46,6 +46,19 @@ def test_what_comes_along_is_what_the_whole_gives_later(method: str) -> None:
         assert found.smoothed is not None
         assert found.smoothed == pytest.approx(expected / expected.sum(), abs=1e-6)
     assert seen > 10
+
+
+def test_a_chain_takes_its_own_dwell_time_unless_one_is_given() -> None:
+    table = rows(30)
+
+    def last(**given: float) -> np.ndarray:
+        smoother = ReadingSmoother(SmoothingOptions.of(method="hmm-online", **given), HOP)
+        found = [smoother.add(reading(step, row)).smoothed for step, row in enumerate(table)][-1]
+        assert found is not None
+        return found
+
+    assert np.array_equal(last(), last(dwell=DWELL))
+    assert not np.allclose(last(), last(dwell=8.0))
 
 
 @pytest.mark.parametrize("method", ["hmm", "viterbi"])

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from emotrace.errors import EmotraceError
-from emotrace.server import patience
+from emotrace.server import protocols
 from emotrace.server.redaction import Redacting
 from emotrace.server.settings import Settings
 from tests.audio.test_isolated import endless
@@ -262,7 +262,7 @@ def test_hours_of_silence_in_kilobytes_end_at_the_limit() -> None:
 
 
 def test_heads_that_do_not_end_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEADER_SECONDS", 0.4)
+    monkeypatch.setattr(protocols, "HEADER_SECONDS", 0.4)
     with live() as url:
         parts = urlsplit(url)
 
@@ -351,6 +351,15 @@ def pushed(connection: socket.socket, chunk: bytes) -> int:
 def memory(process: int) -> int:
     """Resident bytes of a process."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_a_refused_websocket_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    with live(token=TOKEN) as url:
+        headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        for key in ("dGhlIHNhbXBsZSBub25jZQ==", "odd"):
+            answer = httpx2.get(f"{url}/v1/stream", headers={**headers, "Sec-WebSocket-Key": key})
+            assert 400 <= answer.status_code < 500
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_secrets_reach_no_log(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:

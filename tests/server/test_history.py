@@ -204,16 +204,19 @@ def test_a_search_goes_by_everything_and_page_by_page(me: Asker) -> None:
     assert found == ids
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"cursor": "x"}, {"limit": "0"}, {"limit": "501"}, {"limit": "many"}, {"since": "soon"},
-        {"since": "0001-01-01T00:00:00+23:59"}, {"until": "9999-12-31T23:59:59-23:59"}, {"decision": "odd"},
-        {"reviewed": "perhaps"}, {"colour": "red"}, {"text": "x" * 201}, {"cursor": "x" * 600},
-    ],
-)  # fmt: skip
-def test_a_wrong_query_is_told(me: Asker, query: dict[str, str]) -> None:
-    assert code(me.get("/recognitions", **query)) == (422, "option")
+def test_a_wrong_query_is_told(me: Asker) -> None:
+    for name, values in {
+        "cursor": ("x", "x" * 600),
+        "limit": ("0", "501", "many"),
+        "since": ("soon", "0001-01-01T00:00:00+23:59"),
+        "until": ("9999-12-31T23:59:59-23:59",),
+        "decision": ("odd",),
+        "reviewed": ("perhaps",),
+        "text": ("x" * 201,),
+        "colour": ("red",),
+    }.items():
+        for value in values:
+            assert code(me.get("/recognitions", **{name: value})) == (422, "option")
 
 
 def test_an_emotion_that_is_none_is_told(me: Asker) -> None:
@@ -306,6 +309,51 @@ def test_a_full_disk_spoils_no_recognition(
     assert [path for path in (tmp_path / "recognitions").rglob("*") if path.is_file()] == []
     name = me.kept()
     assert me.ids() == [name]
+
+
+HOSTILE = (
+    "%00",
+    "%ff",
+    "a" * 3000,
+    "..%2f..%2fetc",
+    "%ED%A0%80",
+    "%F0%9F%98%80",
+    "';DROP TABLE recognitions;--",
+)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_no_id_and_no_query_is_a_fault_of_the_server(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = {} if database == "sqlite" else {"database_url": request.getfixturevalue("postgres_url")}
+    with client_of(data_dir=tmp_path, **url) as client:
+        name = Asker(client, {}).kept(name="a\x00/../../talk.wav")
+        for each in HOSTILE:
+            path = f"/v1/recognitions/{each}"
+            answers = [client.get(path), client.get(f"{path}/embedding.npy"), client.delete(path)]
+            answers += [
+                client.post(f"{path}/feedback", json={"note": "\x00"}),
+                client.get(f"{path}/timeline.png"),
+            ]
+            assert {answer.status_code for answer in answers} == {404}
+            for query in ("text", "emotion", "since", "cursor", "limit", "reviewed", "actor", "subject"):
+                for place in ("recognitions", "review", "audit"):
+                    assert client.get(f"/v1/{place}?{query}={each}").status_code in (200, 422)
+        for body in (
+            '{"note":"\\ud800"}',
+            '{"label":"\\ud800"}',
+            '{"note":1e999}',
+            '{"\\ud800":1}',
+            "[" * 9999,
+        ):
+            answer = client.post(
+                f"/v1/recognitions/{name}/feedback",
+                content=body,
+                headers={"Content-Type": "application/json"},
+            )
+            assert answer.status_code in (400, 422)
+        assert Asker(client, {}).ids() == [name]
 
 
 @pytest.fixture

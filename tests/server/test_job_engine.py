@@ -39,7 +39,7 @@ def work() -> Work:
 
 @pytest.fixture
 def engine(work: Work, tmp_path: Path) -> Iterator[Engine]:
-    made = Engine(make_url(f"sqlite:///{tmp_path}/emotrace.db"), "here-1", work, ahead=1)
+    made = Engine(make_url(f"sqlite:///{tmp_path}/emotrace.db"), "here-1", work, workers=1)
     made.start()
     yield made
     made.stop(0)
@@ -59,9 +59,9 @@ def test_it_talks_to_nobody_and_leaves_the_log_as_it_was(
     monkeypatch.setattr(socket, "getaddrinfo", ask)
     root = logging.getLogger()
     handlers, level, threads = list(root.handlers), root.level, set(threading.enumerate())
-    engine = Engine(make_url(f"sqlite:///{tmp_path}/emotrace.db"), "here-1", work, ahead=2)
+    engine = Engine(make_url(f"sqlite:///{tmp_path}/emotrace.db"), "here-1", work, workers=2)
     engine.start()
-    engine.enqueue("a", 3)
+    engine.enqueue("a", range(3))
     wait_for(lambda: len(work.done) == 3, "all is done")
     engine.stop(0)
     assert asked == []
@@ -73,9 +73,9 @@ def test_it_talks_to_nobody_and_leaves_the_log_as_it_was(
 
 
 def test_what_is_put_in_twice_is_done_once_and_jobs_take_turns(engine: Engine, work: Work) -> None:
-    engine.enqueue("large", 6)
-    engine.enqueue("small", 2)
-    engine.enqueue("large", 6)
+    engine.enqueue("large", range(6))
+    engine.enqueue("small", range(2))
+    engine.enqueue("large", range(6))
     wait_for(lambda: len(work.done) >= 8, "all is done")
     time.sleep(0.6)
     assert sorted(work.done) == [*(("large", n) for n in range(6)), ("small", 0), ("small", 1)]
@@ -87,14 +87,14 @@ def test_what_is_put_in_twice_is_done_once_and_jobs_take_turns(engine: Engine, w
 def test_what_was_begun_is_done_after_the_next_start(tmp_path: Path, work: Work) -> None:
     url = make_url(f"sqlite:///{tmp_path}/emotrace.db")
     work.stopped = True
-    first = Engine(url, "here-1", work, ahead=4)
+    first = Engine(url, "here-1", work, workers=4)
     first.start()
-    first.enqueue("a", 4)
+    first.enqueue("a", range(4))
     time.sleep(1.5)
     first.stop(0)
     assert work.done == []
     work.stopped = False
-    second = Engine(url, "here-1", work, ahead=4)
+    second = Engine(url, "here-1", work, workers=4)
     second.start()
     assert second.owners() == set()
     wait_for(lambda: len(work.done) == 4, "all is done")
@@ -104,13 +104,13 @@ def test_what_was_begun_is_done_after_the_next_start(tmp_path: Path, work: Work)
 def test_only_who_is_dead_is_taken_over_from(tmp_path: Path, work: Work) -> None:
     url = make_url(f"sqlite:///{tmp_path}/emotrace.db")
     work.stopped = True
-    first = Engine(url, "first", work, ahead=4)
+    first = Engine(url, "first", work, workers=4)
     first.start()
-    first.enqueue("a", 2)
+    first.enqueue("a", range(2))
     time.sleep(1.5)
     first.stop(0)
     work.stopped = False
-    second = Engine(url, "second", work, ahead=4)
+    second = Engine(url, "second", work, workers=4)
     second.start()
     time.sleep(1.0)
     assert second.owners() == {"first"}
@@ -126,7 +126,7 @@ def test_only_who_is_dead_is_taken_over_from(tmp_path: Path, work: Work) -> None
 
 
 def test_what_is_left_out_is_not_begun(engine: Engine, work: Work) -> None:
-    engine.enqueue("a", 300)
+    engine.enqueue("a", range(300))
     engine.drop("a")
     wait_for(lambda: not engine.owners(), "what had begun ends")
     time.sleep(0.6)
@@ -134,11 +134,11 @@ def test_what_is_left_out_is_not_begun(engine: Engine, work: Work) -> None:
 
 
 def test_one_for_each_process(engine: Engine, work: Work, tmp_path: Path) -> None:
-    other = Engine(make_url(f"sqlite:///{tmp_path}/other.db"), "here-2", work, ahead=1)
+    other = Engine(make_url(f"sqlite:///{tmp_path}/other.db"), "here-2", work, workers=1)
     with pytest.raises(StoreError, match="another service in this process"):
         other.start()
     other.stop(0)  # which ends nothing of the first
-    engine.enqueue("a", 1)
+    engine.enqueue("a", range(1))
     wait_for(lambda: work.done == [("a", 0)], "it is done")
 
 
@@ -148,8 +148,8 @@ def test_a_database_that_is_not_there_is_told_and_leaves_room(tmp_path: Path, wo
         port = probe.getsockname()[1]
     gone = make_url(f"postgresql+psycopg://ann:secret@127.0.0.1:{port}/none")
     with pytest.raises(StoreError) as told:
-        Engine(gone, "here-1", work, ahead=1).start()
+        Engine(gone, "here-1", work, workers=1).start()
     assert "secret" not in str(told.value)
-    again = Engine(make_url(f"sqlite:///{tmp_path}/emotrace.db"), "here-1", work, ahead=1)
+    again = Engine(make_url(f"sqlite:///{tmp_path}/emotrace.db"), "here-1", work, workers=1)
     again.start()
     again.stop(0)

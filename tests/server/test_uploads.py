@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import io
 from pathlib import Path
 from typing import Any
@@ -206,3 +207,9 @@ def test_no_option_gives_an_error_of_the_server() -> None:
             assert answer.status_code < 500, answer.text
 
         send()
+
+
+def test_the_files_of_a_refused_form_are_closed() -> None:
+    answer = ask(multipart(('name="hop"', b"1"), ('name="hop"', b"2"), FILE))
+    gc.collect()  # what is open would warn now, which is an error here
+    assert (answer.status_code, answer.json()["code"]) == (422, "option")

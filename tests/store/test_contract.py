@@ -212,6 +212,7 @@ def test_the_log_is_read_page_by_page(store: Store) -> None:
     assert lines == [f"id-{number}" for number in range(6, -1, -1)]
     assert [entry.subject for entry in store.audit.list(actor="ann").items] == ["id-5", "id-3", "id-1"]
     assert [entry.actor for entry in store.audit.list(subject="id-2").items] == ["bob"]
+    assert store.audit.list(subject="\x00", actor="\ud800").items == ()
     assert store.audit.forget(datetime.now(timezone.utc) + timedelta(seconds=5)) == 7
 
 

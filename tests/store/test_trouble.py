@@ -115,6 +115,7 @@ def test_a_database_that_goes_and_comes_back_needs_no_new_start(
     ):
         with pytest.raises(StoreError, match="cannot be used"):
             use()
+    assert len(files(store.folder)) == 2
     own_postgres.start()
     assert store.recognitions.get(id, "ann") is not None
     assert store.recognitions.delete(id, "ann", actor="ann")

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
+import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,19 +173,30 @@ def test_switching_is_remembered(client: TestClient) -> None:
 
 
 @pytest.mark.slow
-def test_environment_is_left_alone_and_files_go_at_the_end(
+def test_environment_and_other_hosts_are_left_alone_and_files_go_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-    import tempfile
+    asked: list[Any] = []
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, lambda _, address: asked.append(address))
+    known = socket.getaddrinfo
 
+    def look(host: Any, *more: Any, **named: Any) -> Any:
+        if host not in (None, "127.0.0.1"):
+            asked.append(host)
+        return known(host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = dict(os.environ)
     app = app_of(data_dir=tmp_path / "data")
     mount(app, app.state.service)
     assert dict(os.environ) == before
     with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/").status_code == 200
         path = Path(uploaded(client, {}))
+        assert joined(client, {}, str(path)).status_code == 200
         assert path.is_file() and path.is_relative_to(tmp_path)
         assert oct(next(tmp_path.glob("emotrace-ui-*")).stat().st_mode)[-3:] == "700"
     assert list(tmp_path.glob("emotrace-ui-*")) == []
+    assert asked == []

@@ -100,6 +100,32 @@ def test_batch_history_and_feedback_in_chinese(chromium: Any, url: str, talk: Pa
 
 
 @pytest.mark.slow
+def test_a_recording_is_made_and_recognised(chromium: Any, url: str) -> None:
+    with visit(chromium, url, "zh", permissions=["microphone"]) as seen:
+        seen.page.locator("#em-audio").get_by_label("录制音频").click()
+        seen.page.locator("#em-audio .record-button").click()
+        seen.page.wait_for_timeout(3000)
+        seen.page.locator("#em-audio .stop-button").first.click()
+        seen.page.locator("#em-analyse:not([disabled])").click()
+        seen.page.wait_for_selector("#em-shown .em-result")
+
+
+@pytest.mark.slow
+def test_people_at_the_same_time_see_their_own(chromium: Any, url: str, talk: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.wav"
+    other.write_bytes(talk.read_bytes())
+    with visit(chromium, url) as one, visit(chromium, url, "zh") as two:
+        for seen, path in ((one, talk), (two, other)):
+            seen.upload(path)
+            seen.page.wait_for_selector("#em-analyse:not([disabled])")
+        for seen in (one, two):
+            seen.page.locator("#em-analyse").click()
+        for seen, path in ((one, talk), (two, other)):
+            seen.page.wait_for_selector("#em-shown .em-result")
+            assert seen.page.locator("#em-shown .em-source").inner_text() == path.name
+
+
+@pytest.mark.slow
 def test_deleting_asks_twice(chromium: Any, url: str, talk: Path, tmp_path: Path) -> None:
     path = tmp_path / "to be deleted.wav"
     path.write_bytes(talk.read_bytes())

@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,7 @@ CPU_SECONDS = 120.0
 SHARE = 0.05
 """Of the seconds of a recording, that computing may take in any case."""
 
-STALL_SECONDS = 60.0
+STALL_SECONDS = 30.0
 """Without a block, after which a decoder is taken for stuck."""
 
 _START_SECONDS = 60.0
@@ -116,6 +117,15 @@ class Decoders:
         with _Descriptor(file) as descriptor:
             process = self._sent(json.dumps(order).encode(), descriptor)
         return IsolatedDecoder(self, process, name, chosen, seconds)
+
+    def warm(self) -> None:
+        """Start the processes now, rather than with the first files.
+
+        Raises:
+            EmotraceError: none can be started.
+        """
+        while len(self._idle) < self._keep and not self._closed:
+            self.give_back(_Process(self._memory))
 
     def close(self) -> None:
         """End the processes; those that are at work end after their file."""
@@ -275,6 +285,9 @@ class _Process:
             raise OptionError("decoding in another process needs Linux or macOS; set decode_workers to 0")
         self.files = 0
         ours, theirs = socket.socketpair()
+        patience = struct.pack("ll", int(STALL_SECONDS), round(STALL_SECONDS % 1 * 1e6))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):  # in the middle of a message, as well
+            ours.setsockopt(socket.SOL_SOCKET, option, patience)
         with theirs:
             arguments = (str(theirs.fileno()), str(memory))
             self._child = subprocess.Popen(

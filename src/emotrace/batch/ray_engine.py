@@ -164,6 +164,7 @@ def ray_engine(
 
     Raises:
         EmotraceError: see :class:`~emotrace.Recognizer`.
+        DeviceError: GPUs are asked for, and the cluster cannot be reached or has none.
         MissingExtraError: Ray is not installed.
     """
     use = use or RayOptions()
@@ -175,6 +176,7 @@ def ray_engine(
     if not use.gpus:
         return RayEngine(orders, load().info, use)
     with Session(use.address) as session:  # the driver need not have a GPU
+        session.actors(use.least, use.most, use.cpus, use.gpus)
         return RayEngine(orders, session.asked(partial(_info, orders), use.cpus, use.gpus), use)
 
 

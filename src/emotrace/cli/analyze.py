@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from emotrace.cli.options import Server
+from emotrace.cli.options import MaxSeconds, Preset, Presets, Server
 from emotrace.cli.request import Request, split_names
 from emotrace.cli.texts import Language, language_of
 
@@ -134,13 +134,8 @@ def analyze(
             metavar="SECONDS", help="Time that hmm-online looks ahead. [default: 0.5]", show_default=False
         ),
     ] = None,
-    preset: Annotated[
-        str, typer.Option(metavar="NAME", help="Rules of the verdict (see `emotrace thresholds list`).")
-    ] = "default",
-    presets: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A TOML file of more presets.", show_default=False),
-    ] = None,
+    preset: Preset = "default",
+    presets: Presets = None,
     no_checks: Annotated[
         bool,
         typer.Option(
@@ -241,9 +236,7 @@ def analyze(
             metavar="SECONDS", help="Longer recordings are cut at pauses; shorter ones taken whole."
         ),
     ] = 30.0,
-    max_seconds: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Longer recordings are refused.")
-    ] = 86400.0,
+    max_seconds: MaxSeconds = 86400.0,
     server: Server = None,
     lang: Annotated[
         Language | None,

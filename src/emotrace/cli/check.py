@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from emotrace.cli import exit_codes
 from emotrace.cli.inputs import Recordings, expand
 from emotrace.cli.messages import bug, failure_sentence, one_line, tell
+from emotrace.cli.options import MaxSeconds, Presets
 from emotrace.cli.texts import Language, language_of
 
 if TYPE_CHECKING:
@@ -99,10 +99,7 @@ def check(
     preset: Annotated[
         str, typer.Option(metavar="NAME", help="Rules to judge by (see `emotrace thresholds list`).")
     ] = "default",
-    presets: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A TOML file of more presets.", show_default=False),
-    ] = None,
+    presets: Presets = None,
     fail_on_finding: Annotated[
         bool,
         typer.Option(
@@ -117,9 +114,7 @@ def check(
             show_default=False,
         ),
     ] = None,
-    max_seconds: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Longer recordings are refused.")
-    ] = 86400.0,
+    max_seconds: MaxSeconds = 86400.0,
     lang: Annotated[
         Language | None,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotrace.cli.messages import tell
-from emotrace.cli.options import Server
+from emotrace.cli.options import Device, Precision, Server
 
 if TYPE_CHECKING:
     from emotrace.results import Array
@@ -36,10 +36,8 @@ def embed(
             metavar="NAME", help="Installed model, or a model folder; auto is the best that names emotions."
         ),
     ] = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar="auto|fp32|int8|bf16", help="Precision of the model.")
-    ] = "auto",
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")] = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
     threads: Annotated[int, typer.Option(metavar="N", help="Threads of the model; 0 is every core.")] = 0,
     server: Server = None,
 ) -> None:

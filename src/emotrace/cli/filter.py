@@ -9,6 +9,7 @@ import typer
 
 from emotrace.cli import exit_codes
 from emotrace.cli.messages import one_line, tell
+from emotrace.cli.options import Presets
 from emotrace.cli.texts import Language, language_of
 
 if TYPE_CHECKING:
@@ -34,10 +35,7 @@ def filter_results(
     preset: Annotated[
         str, typer.Option(metavar="NAME", help="Rules to judge by (see `emotrace thresholds list`).")
     ] = "classic",
-    presets: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A TOML file of more presets.", show_default=False),
-    ] = None,
+    presets: Presets = None,
     min_confidence: Annotated[
         float | None,
         typer.Option(

@@ -9,6 +9,7 @@
     service.py    what all routes share               work.py      threads behind a bounded queue, deadlines
     models.py     models: loaded once, released       problems.py  errors as problem+json
     schemas.py    what is answered                    api.py, classic.py  the routes
+    keeping.py    what is kept, and how long          history*.py routes of the history
 
 Needs the extra ``server``.
 """

@@ -193,7 +193,8 @@ class Authentication:
 
     def _signer(self, credential: Credential) -> TimestampSigner:
         """Of sessions that end with their key, and that nobody can make who only read the database."""
-        return TimestampSigner(f"{self._secret}{credential.digest}", salt="emotrace.session")
+        secret = f"{self._secret}{credential.digest}"
+        return TimestampSigner(secret, salt="emotrace.session", digest_method=sha256)
 
     async def _of(self, identifier: str) -> Credential | None:
         if self._token is not None and identifier == self._token.caller.key:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -26,7 +26,7 @@ SCHEMA = "emotrace_jobs"
 _APPLICATION = "emotrace"
 _VERSION = "1"  # of what is in the queue, not of emotrace: an update goes on with what is there
 _QUEUE = _WORKFLOW = "recording"
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.1
 _MANY = 500
 
 _one = threading.Lock()  # DBOS is one for each process
@@ -45,12 +45,12 @@ class Engine:
         url: of the database; SQLite keeps the queue in a file beside it.
         name: of this server, see :class:`~emotrace.server.executors.Identity`.
         do: does one item; may raise :class:`Stopped`.
-        ahead: items that this server takes at a time.
+        workers: items that this server takes at a time.
     """
 
-    def __init__(self, url: URL, name: str, do: Do, *, ahead: int) -> None:
+    def __init__(self, url: URL, name: str, do: Do, *, workers: int) -> None:
         self.name = name
-        self._url, self._do, self._ahead = _beside(url), do, ahead
+        self._url, self._do, self._workers = _beside(url), do, workers
         self._dbos: Any = None
 
     def start(self) -> None:
@@ -64,7 +64,7 @@ class Engine:
                 "another service in this process does the jobs already; run one for each process"
             )
         try:
-            with _quiet(), _in_words():
+            with _in_words():
                 self._launch()
         except BaseException:
             _one.release()
@@ -82,14 +82,14 @@ class Engine:
         self._dbos = None
         _one.release()
 
-    def enqueue(self, job: str, items: int) -> None:
-        """Put all items of a job into the queue, if they are not there; those of many jobs take turns.
+    def enqueue(self, job: str, numbers: Iterable[int]) -> None:
+        """Put items of a job into the queue, if they are not there; those of many jobs take turns.
 
         Raises:
             StoreError: the queue cannot be reached.
         """
         with _in_words():
-            for number in range(items):
+            for number in numbers:
                 options = {
                     "workflow_name": _WORKFLOW,
                     "queue_name": _QUEUE,
@@ -150,6 +150,9 @@ class Engine:
     def _launch(self) -> None:
         from dbos import DBOS
 
+        logger = logging.getLogger("dbos")
+        if not logger.handlers:  # or DBOS adds one of its own; so, what it says goes where all goes
+            logger.addHandler(logging.NullHandler())
         if self._url.drivername == "sqlite":
             with sqlite3.connect(str(self._url.database)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
@@ -163,7 +166,7 @@ class Engine:
                 "executor_id": self.name,
                 "log_level": "WARNING",
                 "enable_otlp": False,
-                "sys_db_pool_size": self._ahead + 5,
+                "sys_db_pool_size": self._workers + 5,
             }
         )
         try:
@@ -171,7 +174,7 @@ class Engine:
             DBOS.launch()
             DBOS.register_queue(
                 _QUEUE,
-                worker_concurrency=self._ahead,
+                worker_concurrency=self._workers,
                 polling_interval_sec=_POLL_SECONDS,
                 on_conflict="always_update",
             )
@@ -212,12 +215,3 @@ def _in_words() -> Iterator[None]:
         raise StoreError(
             f"the queue of the jobs cannot be used: {first}; try again when it is back"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without a handler of DBOS's own: what it says goes where the program's log goes."""
-    logger = logging.getLogger("dbos")
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
-    yield

@@ -18,8 +18,8 @@ from emotrace.store import Store
 from emotrace.store.audit import RETENTION
 from emotrace.store.types import now
 
-_AHEAD = 4  # items taken for each that is done, so that short ones need not wait for the queue
 _BEATS = 4  # signs of life in the time after which a server is dead
+_MANY = 100  # items put into the queue between two signs of life
 _SWEEP_SECONDS = 600.0
 _LAST_SECONDS = 30.0  # after the grace time, for what runs to notice
 
@@ -114,7 +114,9 @@ class JobKeeper:
         name, engine = self._opened()
         items.beat(name)
         for job, count in items.waiting():
-            engine.enqueue(job, count)
+            for start in range(0, count, _MANY):
+                engine.enqueue(job, range(start, min(count, start + _MANY)))
+                items.beat(name)
             items.enqueued(job)
         self._take_over(name, engine)
         for job, number in engine.tidy():
@@ -126,8 +128,8 @@ class JobKeeper:
         name = self._identity.name
         if self._engine is None:
             self._store.job_items.beat(name)
-            ahead = self._settings.job_workers * _AHEAD
-            engine = Engine(self._store.database.url, name, self._work.do, ahead=ahead)
+            workers = self._settings.job_workers  # nothing is taken ahead, which another server could do
+            engine = Engine(self._store.database.url, name, self._work.do, workers=workers)
             engine.start()
             self._engine = engine
         return name, self._engine

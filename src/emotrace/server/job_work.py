@@ -49,7 +49,7 @@ class JobWork:
         self._seconds = settings.job_seconds
         self._slots = threading.Semaphore(settings.job_workers)
         self._stopping, self._given_up = threading.Event(), threading.Event()
-        self._running = 0
+        self._running, self._lock = 0, threading.Lock()
 
     @property
     def running(self) -> int:
@@ -88,13 +88,15 @@ class JobWork:
         while not self._slots.acquire(timeout=0.1):
             if self._stopping.is_set():
                 raise Stopped
-        self._running += 1
+        with self._lock:
+            self._running += 1
         try:
             if self._stopping.is_set():
                 raise Stopped
             yield
         finally:
-            self._running -= 1
+            with self._lock:
+                self._running -= 1
             self._slots.release()
 
     def _try(self, job: str, number: int, last: bool) -> None:
@@ -172,4 +174,6 @@ def _be_nice() -> None:
     """Let all other threads go before this one, where threads have priorities of their own."""
     if sys.platform == "linux":
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICER)
+            thread = threading.get_native_id()
+            if os.getpriority(os.PRIO_PROCESS, thread) < _NICER:
+                os.setpriority(os.PRIO_PROCESS, thread, _NICER)

@@ -11,7 +11,7 @@ import uvicorn
 
 from emotrace.recognition import Recognizer
 from emotrace.server.app import create_app
-from emotrace.server.patience import PatientProtocol
+from emotrace.server.protocols import PatientHttp, QuietWebSockets
 from emotrace.server.proxies import tls_of
 from emotrace.server.service import Service
 from emotrace.server.settings import Settings
@@ -58,8 +58,8 @@ def server_of(settings: Settings, load: Callable[[str], Recognizer] | None = Non
     app.state.service.open()  # what is wrong there is told before anybody asks
     config = uvicorn.Config(
         app,
-        http=PatientProtocol,
-        ws="websockets-sansio",
+        http=PatientHttp,
+        ws=QuietWebSockets,
         ws_max_size=settings.stream_frame_bytes,
         ws_ping_timeout=None,  # a pong waits behind the sound that was sent ahead; silence has its own limit
         ws_per_message_deflate=False,  # sound does not get smaller, and 20 streams would pay for it

@@ -209,6 +209,8 @@ class Service:
     def _try_to_load(self) -> bool:
         try:
             self.models.load(self.default)
+            if self.decoders is not None:
+                self.decoders.warm()
         except EmotraceError:  # which is in the log
             return False
         return True

@@ -193,13 +193,15 @@ class _Storing(MultiPartParser):
 
 
 def _sort(data: FormData, form: Form, files: Mapping[str, int], decoders: Decoders | None) -> None:
-    for name, value in data.multi_items():
+    for name, value in data.multi_items():  # all files first, so that those of a refused form are closed
         if isinstance(value, UploadFile):
             form.files.setdefault(name, []).append(Upload(value.filename or "", value.file, decoders))
-        elif name in form.fields:
+    for name, value in data.multi_items():
+        if isinstance(value, UploadFile):
+            continue
+        if name in form.fields:
             raise RequestError("option", f"the field {name[:60]!r} came twice; give it once")
-        else:
-            form.fields[name] = value
+        form.fields[name] = value
     for name, uploads in form.files.items():
         if name not in files:
             raise RequestError(

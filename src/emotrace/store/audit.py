@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 from emotrace.store.database import Database
 from emotrace.store.paging import Page, check_limit, decode_cursor, encode_cursor
 from emotrace.store.schema import audit
-from emotrace.store.types import now
+from emotrace.store.types import now, storable
 
 RETENTION = "retention"
 """Who removes what is old: the service itself."""
@@ -79,9 +79,9 @@ class Audit:
         """
         query = select(audit).order_by(audit.c.id.desc()).limit(check_limit(limit) + 1)
         if actor is not None:
-            query = query.where(audit.c.actor == actor)
+            query = query.where(audit.c.actor == storable(actor))
         if subject is not None:
-            query = query.where(audit.c.subject == subject)
+            query = query.where(audit.c.subject == storable(subject))
         if cursor is not None:
             [last] = decode_cursor("audit", cursor, int)
             query = query.where(audit.c.id < last)

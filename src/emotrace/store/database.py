@@ -32,8 +32,8 @@ class Database:
     """A database, opened and brought up to date.
 
     Args:
-        url: ``postgresql://...`` or ``sqlite:///...``; None is :data:`FILE` in the folder, which is made.
-        folder: of the data.
+        url: ``postgresql://...`` or ``sqlite:///...``; None is :data:`FILE` in the folder.
+        folder: of the data; made for this user alone if it is not there.
 
     Raises:
         OptionError: the URL is of no database that is served.
@@ -46,9 +46,8 @@ class Database:
     """
 
     def __init__(self, url: str | None, folder: Path) -> None:
-        if url is None:
-            with output_errors(folder):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with output_errors(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.url = _url(url, folder)
         self.engine = _engine(self.url)
         self._turn: AbstractContextManager[Any] = nullcontext() if self.postgres else threading.Lock()

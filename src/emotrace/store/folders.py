@@ -53,7 +53,7 @@ class Folders:
         """
         return self.root / check_id(id)[-2:] / id
 
-    def write(self, id: str, fill: Callable[[Path], None]) -> int:  # noqa: A002
+    def write(self, id: str, fill: Callable[[Path], None]) -> tuple[int, bool]:  # noqa: A002
         """Write the files of an id; those that are there already stay.
 
         Args:
@@ -61,7 +61,7 @@ class Folders:
             fill: writes files into a folder that nobody else sees.
 
         Returns:
-            How many bytes they have.
+            How many bytes they have, and whether they are new.
 
         Raises:
             OutputError: they cannot be written; nothing of them is left then.
@@ -72,9 +72,8 @@ class Folders:
             try:
                 hidden.mkdir(mode=0o700, parents=True)
                 fill(hidden)
-                with suppress(FileExistsError):
-                    _rename(hidden, place)
-                return size_of(place)
+                made = _rename(hidden, place)
+                return size_of(place), made
             finally:
                 shutil.rmtree(hidden, ignore_errors=True)
 
@@ -129,13 +128,15 @@ def size_of(folder: Path) -> int:
     return sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(folder))
 
 
-def _rename(hidden: Path, place: Path) -> None:
+def _rename(hidden: Path, place: Path) -> bool:
+    """Give a folder its name, unless one of an earlier try has it, which is not replaced."""
     try:
         hidden.rename(place)
-    except OSError as error:
-        if place.is_dir():  # of an earlier try; a folder with anything in it cannot be replaced
-            raise FileExistsError from error
+    except OSError:
+        if place.is_dir():
+            return False
         raise
+    return True
 
 
 def _is_hidden(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_
 
-from emotrace.outputs.records import Granularity
+from emotrace.outputs.records import DIGITS, Granularity
 from emotrace.results import Recognition
 from emotrace.store.schema import recognitions
 from emotrace.store.types import now, storable
@@ -116,13 +116,13 @@ def visible_to(owner: str | None) -> ColumnElement[bool]:
 def row_of(result: Recognition, granularity: Granularity) -> dict[str, Any]:
     """What the row of a new recognition tells of its result."""
     first, second, *_ = sorted((*result.scores.values(), 0.0, 0.0), reverse=True)
-    margin = min(1.0, max(0.0, float(first - second)))
+    margin = round(float(first - second), DIGITS)
     decision = result.verdict.decision if result.verdict else None
     return {
         "created": now(),
         "source": result.source,
         "emotion": result.emotion,
-        "confidence": float(result.confidence),
+        "confidence": round(float(result.confidence), DIGITS),
         "margin": margin,
         "decision": decision,
         "codes": list(result.verdict.codes) if result.verdict else [],

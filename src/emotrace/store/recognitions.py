@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from emotrace.audio.sources import BinaryFile
-from emotrace.errors import StoreError
+from emotrace.errors import EmotraceError, StoreError
 from emotrace.outputs.envelope import Envelope
 from emotrace.outputs.records import Granularity
 from emotrace.results import Recognition
@@ -66,23 +66,29 @@ class Recognitions(Listing):
         Raises:
             OptionError: it is no id.
             OutputError: the files cannot be written; nothing was kept.
-            StoreError: the database cannot be reached. Whether it was kept is then not known; add it again
-                under the same id, or leave it: files without a row are swept away.
+            StoreError: the database cannot be reached. If it went while it was written, nobody knows whether
+                it was kept: add it again under the same id, or leave it, files without a row are swept away.
         """
         name = check_id(id) if id is not None else uuid.uuid4().hex
         if id is not None and self._is_there(name):
             return name
         written = files.Files(result, granularity, outline, audio)
-        size = self._folders.write(name, written.write)
+        size, made = self._folders.write(name, written.write)
         row = row_of(result, granularity)
         row |= {"id": name, "owner": owner, "options": dict(options or {}), "bytes": size}
         row["has_audio"] = audio is not None
+        inserted = False
         try:
             with self._database.writing() as connection:
-                connection.execute(insert(recognitions).values(row))
+                connection.execute(insert(recognitions), row)
+                inserted = True
         except IntegrityError:  # another server was adding the same
             if not self._is_there(name):
                 raise
+        except EmotraceError:
+            if made and not inserted:  # else the commit may have been done
+                self._folders.remove(name)
+            raise
         return name
 
     def mark(self, id: str, owner: str | None, *, reviewer: str, reviewed: bool = True) -> Kept | None:  # noqa: A002
@@ -189,7 +195,7 @@ class Recognitions(Listing):
             OutputError: the files cannot be written; nothing was kept.
             StoreError: the database cannot be reached.
         """
-        size = self._folders.write(row.id, fill)
+        size, _ = self._folders.write(row.id, fill)
         values = {name: getattr(row, name) for name in Kept.__dataclass_fields__}
         values |= {"bytes": size, "codes": list(row.codes), "options": dict(row.options)}
         values |= {"doubt": doubt_of(row.decision, row.margin)}

@@ -134,6 +134,7 @@ job_items = Table(
     Column("recognition", String(64)),  # which may be deleted by now
     Column("code", String(32)),
     Column("reason", Words),
+    Index(None, "state"),
 )
 
 servers = Table(

@@ -12,6 +12,7 @@ import gradio as gr
 
 import emotrace
 from emotrace.models import registry
+from emotrace.models.card import ModelCard
 from emotrace.models.listing import Row, rows
 from emotrace.server.service import Service
 from emotrace.webui.calls import Calls
@@ -104,8 +105,20 @@ def _use(service: Service, words: Words) -> str:
     hint = f'<p class="em-small">{escape(words("about.use.card"))}</p>' if words.language == "zh" else ""
     return (
         f'<p class="em-important">{escape(words("about.use.people"))}</p>{hint}'
-        f'<div lang="en">{_pairs((name, text) for name, text in told if text)}</div>'
+        f'<div lang="en">{_pairs((name, text) for name, text in told if text)}{_figures(card, words)}</div>'
     )
+
+
+def _figures(card: ModelCard, words: Words) -> str:
+    pairs = (
+        (f"{each.name} ({each.corpus}, {each.split})", _figure(each.value, each.interval))
+        for each in card.figures
+    )
+    return f"<details><summary>{escape(words('about.use.figures'))}</summary>{_pairs(pairs)}</details>"
+
+
+def _figure(value: float, interval: tuple[float, float] | None) -> str:
+    return f"{value:.3f}" + ("" if interval is None else f" ({interval[0]:.3f} - {interval[1]:.3f})")
 
 
 def _models(service: Service, installed: list[Row], words: Words) -> str:

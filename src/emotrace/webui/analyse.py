@@ -10,7 +10,7 @@ import gradio as gr
 
 from emotrace.server.logs import log
 from emotrace.webui.calls import Calls, Step, caller, watched
-from emotrace.webui.controls import QUIET, Recording, fields_of, option_controls
+from emotrace.webui.controls import QUIET, fields_of, option_controls, recording_control
 from emotrace.webui.downloads import links_of
 from emotrace.webui.markup import note, progress
 from emotrace.webui.result import log_of, result_view
@@ -28,13 +28,7 @@ def build(calls: Calls, words: Words, sample: Path) -> None:
     """
     with gr.Row(elem_classes="em-columns"):
         with gr.Column(scale=5, min_width=300):
-            audio = Recording(
-                type="filepath",
-                sources=["upload", "microphone"],
-                label=words("recording"),
-                buttons=[],
-                elem_id="em-audio",
-            )
+            audio = recording_control(words)
             example = gr.Button(words("sample"), size="sm", elem_id="em-sample")
             options = option_controls(calls.service, words)
             start = gr.Button(words("analyse"), variant="primary", elem_id="em-analyse", interactive=False)

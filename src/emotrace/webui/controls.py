@@ -21,14 +21,21 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden",
 """Of every event: no API, and progress that the page itself shows."""
 
 
-class Recording(gr.Audio):
-    """Gradio's control for a recording, without its looking into the file with other programs."""
+def recording_control(words: Words) -> gr.Audio:
+    """A recording, uploaded or recorded; other programs do not look into a file that is put there."""
+    control = gr.Audio(
+        type="filepath",
+        sources=["upload", "microphone"],
+        label=words("recording"),
+        buttons=[],
+        elem_id="em-audio",
+    )
 
-    is_template = True
-
-    def postprocess(self, value: Any) -> FileData | None:
-        """A file to be shown."""
+    def as_it_is(value: Any) -> FileData | None:
         return None if value is None else FileData(path=str(value), orig_name=Path(value).name)
+
+    control.postprocess = as_it_is  # type: ignore[method-assign]  # of a subclass, Gradio would write a file here
+    return control
 
 
 def option_controls(service: Service, words: Words) -> list[gr.components.Component]:

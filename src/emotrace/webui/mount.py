@@ -7,6 +7,7 @@ import html
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,7 @@ YEAR = 365 * 24 * 3600
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' blob: data:; font-src 'self' data:; connect-src 'self'; "
+    "img-src 'self' data: blob:; media-src 'self' blob: data:; font-src 'self' data:; connect-src 'self' data: blob:; "
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
 """What a page may load: nothing from other hosts, and no script but its own. Gradio compiles its
@@ -72,7 +73,7 @@ def mount(app: FastAPI, service: Service) -> None:
     sample = shutil.copy(sample_path(), folder / sample_path().name)
     calls = Calls(service, Shelf(folder / "results"))
     holder = FastAPI()
-    with _temporary(folder / "uploads"), ThreadPoolExecutor(1) as pool:
+    with _environment(folder / "uploads"), ThreadPoolExecutor(1) as pool:
         doors = pool.submit(asyncio.run, _doors(holder, calls, Path(sample))).result()
     app.include_router(downloads.router(calls.shelf))
     _add_pages(app, doors)
@@ -109,18 +110,24 @@ def _copies(page: gr.Blocks, sample: Path) -> frozenset[str]:
 
 
 @contextmanager
-def _temporary(folder: Path) -> Iterator[None]:
-    """Lets Gradio keep its files in a folder; what it makes meanwhile stays with that."""
-    name = "GRADIO_TEMP_DIR"
-    before = os.environ.get(name)
-    os.environ[name] = str(folder)
+def _environment(folder: Path) -> Iterator[None]:
+    """What Gradio reads while it makes an application: where its files go, and that it counts nothing."""
+    wanted = {
+        "GRADIO_TEMP_DIR": str(folder),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(sys.maxsize),  # else pandas sums up each event
+        "GRADIO_ANALYTICS_MAX_EVENTS": "1",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class _Gradio(BaseRoute):

@@ -13,11 +13,11 @@ from emotrace.webui.languages import LANGUAGES
 from emotrace.webui.texts import Words
 
 FONTS = (
-    *("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Helvetica Neue", "Arial"),
+    *("em-emoji", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Helvetica Neue", "Arial"),
     *("PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC", "WenQuanYi Micro Hei"),
     "sans-serif",
 )
-"""Fonts of the reader's own machine; none is loaded."""
+"""Fonts of the reader's own machine; none is loaded. The first has emoji only: see ``static/ui.css``."""
 
 MONO = ("ui-monospace", "Consolas", "Liberation Mono", "Noto Sans Mono CJK SC", "monospace")
 
@@ -30,6 +30,7 @@ def theme() -> gr.themes.Base:
         body_background_fill="*neutral_50",
         color_accent="*primary_700",
         color_accent_soft_dark="*primary_900",
+        link_text_color="*primary_700",
         block_background_fill="white",
         block_border_width="1px",
         block_label_background_fill="transparent",

@@ -207,6 +207,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "about.use.for": ("Intended use", "预期用途"),
     "about.use.not": ("Not for", "不适用于"),
     "about.use.training": ("Trained on", "训练数据"),
+    "about.use.figures": ("Measured", "实测指标"),
     "about.use.card": ("The model's card is in English.", "以下模型说明为英文原文。"),
     "about.versions": ("Versions", "版本"),
     "about.licences": ("Licences", "许可证"),

@@ -138,4 +138,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job"], ["jobs.id"], name=op.f("fk_job_items_job_jobs"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job", "number", name=op.f("pk_job_items")),
     )
+    with op.batch_alter_table("job_items", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_job_items_state"), ["state"], unique=False)
+
     # ### end Alembic commands ###

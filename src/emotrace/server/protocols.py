@@ -1,4 +1,4 @@
-"""Connections that are opened and say nothing, or say it letter by letter, are closed."""
+"""Uvicorn's protocols, with what they lack."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEADER_SECONDS = 20.0
 """For the head of a request; its body has a time of its own."""
 
 
-class PatientProtocol(H11Protocol):
-    """Uvicorn's HTTP, with an end to waiting for the head of a request."""
+class PatientHttp(H11Protocol):
+    """HTTP where a connection that says nothing, or says it letter by letter, is closed."""
 
     _waiting: asyncio.TimerHandle | None = None
 
@@ -47,3 +48,13 @@ class PatientProtocol(H11Protocol):
         self._waiting = None
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self.transport.close()
+
+
+class QuietWebSockets(WebSocketsSansIOProtocol):
+    """WebSockets where refusing one by an HTTP answer is no error."""
+
+    async def send(self, message: Any) -> None:
+        """See :class:`uvicorn.protocols.websockets.websockets_sansio_impl.WebSocketsSansIOProtocol`."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True  # else Uvicorn 0.54 logs an error
