@@ -48,7 +48,7 @@ def refused(url: str) -> bool:
     parts = urlsplit(url)
     try:
         socket.create_connection((parts.hostname, parts.port), timeout=30).close()
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset while it closes
         return True
     return False
 

@@ -13,7 +13,9 @@ import pytest
 
 from emotrace.errors import DiskFullError, InputError, OutputError
 from emotrace.outputs import archive as module
-from emotrace.outputs.archive import MANIFEST, Archive, Entry, new_archive, signature, write_archive
+from emotrace.outputs import archive_reading
+from emotrace.outputs.archive import Entry, new_archive, signature, write_archive
+from emotrace.outputs.archive_reading import MANIFEST, Archive
 from tests.outputs.results_made import put, tree
 
 
@@ -136,7 +138,7 @@ def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 def test_what_is_written_to_meanwhile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = put(tmp_path, "outputs_1")
-    copy = module._copy
+    copy = archive_reading.copied
 
     def busy(source: Any, out: Any) -> Any:
         found = copy(source, out)
@@ -144,7 +146,7 @@ def test_what_is_written_to_meanwhile_is_told(tmp_path: Path, monkeypatch: pytes
             file.write(" ")
         return found
 
-    monkeypatch.setattr(module, "_copy", busy)
+    monkeypatch.setattr(module, "copied", busy)
     with pytest.raises(InputError, match="was written to while it was archived"):
         write_archive(tmp_path / "a.zip", [Entry("outputs_1", folder)])
     assert [path.name for path in tmp_path.iterdir()] == ["outputs_1"]
@@ -165,7 +167,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module._Writer, "write", lambda *_: full_write())
+        patch.setattr(archive_reading._Writer, "write", lambda *_: full_write())
         with Archive(path) as archive, pytest.raises(DiskFullError):
             archive.extract("outputs_1", tmp_path / "back" / "outputs_1")
     assert list((tmp_path / "back").iterdir()) == []
@@ -176,4 +178,4 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def full_write() -> None:
-    raise module._WriteError(OSError(errno.ENOSPC, "No space left on device"))
+    raise archive_reading._WriteError(OSError(errno.ENOSPC, "No space left on device"))

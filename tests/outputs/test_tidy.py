@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from emotrace.errors import InputError, OutputError
 from emotrace.outputs import archive, tidy
-from emotrace.outputs.tidy import Choice, Item, archive_items, items_of, prune, restore
+from emotrace.outputs.found import Item, items_of
+from emotrace.outputs.tidy import Choice, archive_items, prune, restore
 from tests.outputs.results_made import put, record, tree
 
 NOW = datetime(2026, 5, 20, 12)

@@ -13,7 +13,7 @@ from emotrace.server.settings import Settings
 SERVERS = {"precision", "device", "runtime", "threads", "presets"}
 """What the server's owner decides."""
 
-COMMAND_LINES = {"inputs", "json", "out", "csv", "plot", "one_speaker", "references"}
+COMMAND_LINES = {"inputs", "json", "out", "csv", "plot", "formats", "server", "one_speaker", "references"}
 """What is about several files, the terminal, or files to be written; references come as files."""
 
 SERVICES = {"store", "format", "language"}

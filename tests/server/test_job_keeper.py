@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from emotrace.recognition import Recognizer
+from emotrace.server import job_keeper
 from emotrace.store import Store
 from emotrace.store.schema import job_items, jobs
 from emotrace.store.types import now
@@ -90,3 +91,17 @@ def test_jobs_that_ended_long_ago_are_forgotten(tmp_path: Path) -> None:
         wait_for(lambda: store.jobs.known(ids.values()) == {ids["b"]}, "they are forgotten")
     assert {line.actor for line in store.audit.list(subject=ids["a"]).items} == {"retention"}
     store.close()
+
+
+def test_the_queue_is_closed_when_there_is_nothing_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_keeper, "_IDLE_SECONDS", 0.0)
+    with client_of(data_dir=tmp_path, job_takeover_seconds=1.0) as client:
+        for file in (HAPPY, SAD):
+            assert finished(client, submit(client, file))["counts"] == {"done": 1}
+            wait_for(lambda: not queue_threads(), "it is closed")
+
+
+def queue_threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith("queue-worker")]

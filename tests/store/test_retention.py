@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from emotrace.errors import InputError, OutputError
-from emotrace.outputs.archive import Archive
+from emotrace.outputs.archive_reading import Archive
 from emotrace.outputs.tidy import Choice
 from emotrace.store import Store
 from emotrace.store.archives import archive, items_of, prune, restore

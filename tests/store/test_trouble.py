@@ -98,6 +98,11 @@ def test_a_full_database_is_a_full_disk(tmp_path: Path) -> None:
         for _ in range(200):
             store.audit.add("ann", "read", None, "x" * 1000)
     assert store.audit.list().items
+    with pytest.raises(DiskFullError):
+        for _ in range(200):
+            store.recognitions.add(recognition(source="x" * 1000), owner="ann")
+    kept = store.recognitions.search(None, limit=500).items
+    assert len(files(tmp_path)) == 2 * len(kept)
     store.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from emotrace.audio.sample import sample_path
 from emotrace.labels import emotion
 from emotrace.outputs.formats import FORMATS
-from tests.webui.pages import Visit, visit
+from tests.webui.pages import Visit, served, visit
 
 TABS = {
     "en": ["Analyse", "Live", "Batch", "History", "About"],
@@ -102,7 +102,7 @@ def test_batch_history_and_feedback_in_chinese(chromium: Any, url: str, talk: Pa
 @pytest.mark.slow
 def test_a_recording_is_made_and_recognised(chromium: Any, url: str) -> None:
     with visit(chromium, url, "zh", permissions=["microphone"]) as seen:
-        seen.page.locator("#em-audio").get_by_label("录制音频").click()
+        seen.page.locator("#em-audio").get_by_label("Record audio").click()
         seen.page.locator("#em-audio .record-button").click()
         seen.page.wait_for_timeout(3000)
         seen.page.locator("#em-audio .stop-button").first.click()
@@ -169,6 +169,7 @@ def test_every_page_fits_a_phone(chromium: Any, url: str, talk: Path, language: 
         assert ("Intended use" if language == "en" else "预期用途") in about and "CC-BY-NC-SA-4.0" in about
 
 
+@pytest.mark.slow
 def test_language_is_switched_and_remembered(chromium: Any, url: str) -> None:
     with visit(chromium, url, "en") as seen:
         seen.page.locator(".em-switch").click()
@@ -194,3 +195,16 @@ def test_example_and_errors_in_one_sentence(chromium: Any, url: str, tmp_path: P
         seen.page.locator("#em-analyse:not([disabled])").click()
         seen.page.wait_for_selector("#em-shown .em-result")
         assert sample_path().name in seen.page.locator("#em-shown .em-source").inner_text()
+
+
+@pytest.mark.slow
+def test_too_large_a_file_is_refused_in_the_page_s_language(
+    chromium: Any, talk: Path, tmp_path: Path
+) -> None:
+    with served(tmp_path, "--max-bytes", "50000") as url, visit(chromium, url, "zh") as seen:
+        seen.upload(talk)
+        toast = seen.page.locator("[data-testid=toast-text]").first
+        toast.wait_for()
+        seen.page.wait_for_function("document.querySelector('[data-testid=toast-text]').dataset.code")
+        assert toast.inner_text() == "录音超过本服务器的大小或时长限制：请裁剪后再试。"
+        assert seen.page.locator("#em-analyse[disabled]").count() == 1

@@ -8,25 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 import signal
-import socket
-import struct
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from multiprocessing.connection import Connection
-from multiprocessing.reduction import send_handle
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from emotrace.audio.isolated_child import LONGEST_MESSAGE, STOP
+from emotrace.audio.isolated_process import STOP_SECONDS, DecodingProcess, Descriptor, not_started
 from emotrace.audio.pieces import Description
 from emotrace.audio.sources import Limits, quoted
 from emotrace.errors import AudioError, EmotraceError, LimitError, NoAudioError, OptionError
@@ -41,10 +32,7 @@ SHARE = 0.05
 STALL_SECONDS = 30.0
 """Without a block, after which a decoder is taken for stuck."""
 
-_START_SECONDS = 60.0
-_STOP_SECONDS = 2.0
 _MOST_FILES = 1000  # of one process, so that what a decoder library leaks does not add up
-_KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")  # secrets are in others
 _NONSENSE = (EOFError, OSError, ValueError, KeyError, TypeError)
 _ERRORS = {error.code: error for error in (AudioError, NoAudioError, LimitError, OptionError)}
 
@@ -79,7 +67,7 @@ class Decoders:
     ) -> None:
         self._keep, self._memory, self._seconds = keep, memory_bytes, cpu_seconds
         self._lock = threading.Lock()
-        self._idle: list[_Process] = []
+        self._idle: list[DecodingProcess] = []
         self._closed = False
 
     def open(
@@ -114,7 +102,7 @@ class Decoders:
             "cpu_seconds": seconds,
             "block_seconds": block_seconds,
         }
-        with _Descriptor(file) as descriptor:
+        with Descriptor(file) as descriptor:
             process = self._sent(json.dumps(order).encode(), descriptor)
         return IsolatedDecoder(self, process, name, chosen, seconds)
 
@@ -125,7 +113,7 @@ class Decoders:
             EmotraceError: none can be started.
         """
         while len(self._idle) < self._keep and not self._closed:
-            self.give_back(_Process(self._memory))
+            self.give_back(DecodingProcess(self._memory, STALL_SECONDS))
 
     def close(self) -> None:
         """End the processes; those that are at work end after their file."""
@@ -135,7 +123,7 @@ class Decoders:
         for process in idle:
             process.end()
 
-    def give_back(self, process: _Process) -> None:
+    def give_back(self, process: DecodingProcess) -> None:
         """Keep a process that has ended its file, or end it."""
         with self._lock:
             room = not self._closed and len(self._idle) < self._keep and process.files < _MOST_FILES
@@ -144,17 +132,17 @@ class Decoders:
         if not room:
             process.end()
 
-    def _sent(self, order: bytes, descriptor: int) -> _Process:
+    def _sent(self, order: bytes, descriptor: int) -> DecodingProcess:
         while True:
             with self._lock:
                 process, fresh = (self._idle.pop(), False) if self._idle else (None, True)
-            process = process or _Process(self._memory)
+            process = process or DecodingProcess(self._memory, STALL_SECONDS)
             try:
                 process.send(order, descriptor)
             except OSError:
                 process.end()  # it died while nobody used it
                 if fresh:
-                    raise _not_started("it ended at once") from None
+                    raise not_started("it ended at once") from None
             else:
                 return process
 
@@ -177,7 +165,7 @@ class IsolatedDecoder:
     """
 
     def __init__(
-        self, decoders: Decoders, process: _Process, name: str, limits: Limits, cpu_seconds: float
+        self, decoders: Decoders, process: DecodingProcess, name: str, limits: Limits, cpu_seconds: float
     ) -> None:
         self.name, self._label = name, quoted(name)
         self.warning: str | None = None
@@ -214,7 +202,7 @@ class IsolatedDecoder:
         with suppress(EmotraceError):
             self._process.stop()
             while not self._ended:
-                self._next(_STOP_SECONDS)
+                self._next(STOP_SECONDS)
 
     def _next(self, seconds: float | None = None) -> bytes | None:
         """The next message, without its letter; None at the end.
@@ -277,116 +265,6 @@ class IsolatedDecoder:
         )
 
 
-class _Process:
-    """One child and the way to it."""
-
-    def __init__(self, memory: int) -> None:
-        if not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
-            raise OptionError("decoding in another process needs Linux or macOS; set decode_workers to 0")
-        self.files = 0
-        ours, theirs = socket.socketpair()
-        patience = struct.pack("ll", int(STALL_SECONDS), round(STALL_SECONDS % 1 * 1e6))
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):  # in the middle of a message, as well
-            ours.setsockopt(socket.SOL_SOCKET, option, patience)
-        with theirs:
-            arguments = (str(theirs.fileno()), str(memory))
-            self._child = subprocess.Popen(
-                (sys.executable, "-m", "emotrace.audio.isolated_child", *arguments),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                cwd="/",
-                env=_environment(),
-                start_new_session=True,  # Ctrl-C is for the service, which finishes what runs
-            )
-        self._connection = Connection(ours.detach())
-        try:
-            told = json.loads(self.receive(_START_SECONDS))
-        except (EOFError, OSError, ValueError) as problem:
-            raise _not_started(f"it ended with {self.kill()}") from problem
-        log.info("decoding process %d started%s", self.number, _fenced(told))
-
-    @property
-    def number(self) -> int:
-        """Its process id."""
-        return self._child.pid
-
-    def send(self, order: bytes, descriptor: int) -> None:
-        """Give it a file."""
-        self._connection.send_bytes(order)
-        send_handle(self._connection, descriptor, self.number)
-        self.files += 1
-
-    def receive(self, seconds: float) -> bytes:
-        """Its next message.
-
-        Raises:
-            EOFError: it ended.
-            OSError: it says nothing, or too much.
-        """
-        if not self._connection.poll(seconds):
-            raise OSError("no message")
-        return self._connection.recv_bytes(LONGEST_MESSAGE * 64)
-
-    def stop(self) -> None:
-        """Tell it that the rest of the file is not wanted."""
-        with suppress(OSError):
-            self._connection.send_bytes(STOP)
-
-    def end(self) -> None:
-        """Hang up and wait for its end."""
-        self._connection.close()
-        try:
-            self._child.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def kill(self) -> int:
-        """End it now; its exit status, negative for a signal."""
-        self._connection.close()
-        with suppress(subprocess.TimeoutExpired):
-            return self._child.wait(0.2)  # of its own accord, which tells why
-        self._child.kill()
-        return self._child.wait()
-
-
-class _Descriptor:
-    """The descriptor of a file whose content is on disk."""
-
-    def __init__(self, file: Any) -> None:
-        self._copy: IO[bytes] | None = None
-        file.flush()
-        try:
-            self._number: int = file.fileno()
-        except OSError:  # it is in memory
-            self._copy = tempfile.TemporaryFile()  # noqa: SIM115
-            file.seek(0)
-            shutil.copyfileobj(file, self._copy)
-            self._copy.flush()
-            self._number = self._copy.fileno()
-
-    def __enter__(self) -> int:
-        return self._number
-
-    def __exit__(self, *_: object) -> None:
-        if self._copy is not None:
-            self._copy.close()
-
-
-def _environment() -> dict[str, str]:
-    one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, **one_thread, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-
-
 def _told(content: bytes) -> EmotraceError:
     told = json.loads(content)
     return _ERRORS.get(told["code"], AudioError)(str(told["message"]))
-
-
-def _fenced(told: dict[str, Any]) -> str:
-    return ", without network" if told.get("without_network") else ""
-
-
-def _not_started(reason: str) -> EmotraceError:
-    return EmotraceError(f"no decoding process can be started: {reason}; its own words are on standard error")

@@ -153,7 +153,7 @@ def _limit_memory_and_files(memory: int) -> None:
     taken = 0
     with suppress(OSError):
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    most = taken + memory
+    most = taken + memory if taken else resource.RLIM_INFINITY
     for kind, value in (
         (resource.RLIMIT_AS, most),
         (resource.RLIMIT_FSIZE, 0),

@@ -16,7 +16,8 @@ from emotrace.cli.messages import one_line, tell
 
 if TYPE_CHECKING:
     from emotrace.cli.outputs_roots import Root
-    from emotrace.outputs.tidy import Choice, Item, Pruned
+    from emotrace.outputs.found import Item
+    from emotrace.outputs.tidy import Choice, Pruned
     from emotrace.results import Failure
 
 EXAMPLES = """\b

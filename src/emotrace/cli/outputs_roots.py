@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from emotrace.errors import InputError, OptionError
-from emotrace.outputs import tidy
-from emotrace.outputs.tidy import Item, Pruned
+from emotrace.outputs import found, tidy
+from emotrace.outputs.found import Item
+from emotrace.outputs.tidy import Pruned
 from emotrace.results import Failure
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Folder:
 
     def items(self) -> list[Item]:
         """See :class:`Root`; so are the others."""
-        return tidy.items_of(self._root)
+        return found.items_of(self._root)
 
     def prune(self, chosen: Sequence[Item], archive: Path | None) -> Pruned:
         """See there."""

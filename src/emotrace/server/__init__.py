@@ -9,6 +9,9 @@
     service.py    what all routes share               work.py      threads behind a bounded queue, deadlines
     models.py     models: loaded once, released       problems.py  errors as problem+json
     schemas.py    what is answered                    api.py, classic.py  the routes
+    renderings.py CSV, pictures and other forms       watch.py     each request from outside: line and figures
+    logs.py       lines for people or programs        metrics.py   figures for Prometheus
+    settings_sources.py  flags, variables and TOML file
     keeping.py    what is kept, and how long          history*.py routes of the history
 
 Needs the extra ``server``.

@@ -153,9 +153,7 @@ def _add_models(routes: APIRouter, service: Service) -> None:
         return _model(await asyncio.to_thread(row, known))
 
 
-def _recognition(
-    service: Service, caller: Caller, form: Form
-) -> Callable[[GoOn], tuple[Rendered, Receipt]]:
+def _recognition(service: Service, caller: Caller, form: Form) -> Callable[[GoOn], tuple[Rendered, Receipt]]:
     asked = RecognitionForm.read(form.fields)
     check_wanted(service.settings, asked.store)
     options = asked.options(service.settings, service.presets)
@@ -214,7 +212,7 @@ def reference_of(
 
 
 def check_card(card: ModelCard, clips: bool = False) -> None:
-    """Refuse to ask a model for emotions that gives embeddings only, or to give it clips that it does not use.
+    """Refuse to ask a model for emotions that gives embeddings only, or to give it clips it does not use.
 
     Raises:
         RequestError: so it is.
@@ -255,7 +253,9 @@ def _npy(values: Array) -> bytes:
     return file.getvalue()
 
 
-def body_of(form: type[ReadingForm] | type[Any], reference: bool = False, many: bool = False) -> dict[str, Any]:
+def body_of(
+    form: type[ReadingForm] | type[Any], reference: bool = False, many: bool = False
+) -> dict[str, Any]:
     """The body of a route as OpenAPI has it.
 
     Args:

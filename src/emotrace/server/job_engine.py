@@ -105,6 +105,8 @@ class Engine:
         Raises:
             StoreError: the queue cannot be reached.
         """
+        if self._dbos is None:  # it was closed, as there was nothing to be done
+            return
         with _in_words():
             waiting = self._dbos.list_workflows(
                 workflow_id_prefix=f"{job}/", status="ENQUEUED", load_input=False, load_output=False

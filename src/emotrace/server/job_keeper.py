@@ -20,6 +20,7 @@ from emotrace.store.types import now
 
 _BEATS = 4  # signs of life in the time after which a server is dead
 _MANY = 100  # items put into the queue between two signs of life
+_IDLE_SECONDS = 60.0
 _SWEEP_SECONDS = 600.0
 _LAST_SECONDS = 30.0  # after the grace time, for what runs to notice
 
@@ -29,7 +30,7 @@ log = logging.getLogger("emotrace.server")
 class JobKeeper:
     """Puts jobs into the queue, gives signs of life, takes over from the dead, and tidies up.
 
-    The queue is opened when there is something to be done.
+    The queue is open while there is something to be done.
 
     Args:
         store: of the service.
@@ -46,7 +47,7 @@ class JobKeeper:
         self._engine: Engine | None = None
         self._stopping, self._wake = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._keep, name="emotrace-jobs", daemon=True)
-        self._swept = float("-inf")
+        self._swept = self._busy = float("-inf")
 
     def start(self) -> None:
         """Go on with what is there."""
@@ -109,7 +110,9 @@ class JobKeeper:
         if time.monotonic() - self._swept > _SWEEP_SECONDS:
             self._sweep()
             self._swept = time.monotonic()
-        if self._engine is None and not items.unfinished():
+        if items.unfinished():
+            self._busy = time.monotonic()
+        elif self._engine is None or self._closed():
             return
         name, engine = self._opened()
         items.beat(name)
@@ -133,6 +136,15 @@ class JobKeeper:
             engine.start()
             self._engine = engine
         return name, self._engine
+
+    def _closed(self) -> bool:
+        """Close the queue, which is looked at all the time, when there was nothing to be done for long."""
+        if self._work.running or time.monotonic() - self._busy < _IDLE_SECONDS:
+            return False
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.stop(0)
+        return True
 
     def _take_over(self, name: str, engine: Engine) -> None:
         beats, owners = self._store.job_items.beats(), engine.owners()

@@ -11,8 +11,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from emotrace.errors import EmotraceError, InputError, OptionError, OutputError
-from emotrace.outputs.archive import Archive, new_archive, write_archive
-from emotrace.outputs.tidy import Item, Pruned
+from emotrace.outputs.archive import new_archive, write_archive
+from emotrace.outputs.archive_reading import Archive
+from emotrace.outputs.found import Item
+from emotrace.outputs.tidy import Pruned
 from emotrace.results import Failure
 from emotrace.store.kept import Correction, Kept
 from emotrace.store.paging import MOST

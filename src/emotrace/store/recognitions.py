@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from emotrace.audio.sources import BinaryFile
-from emotrace.errors import EmotraceError, StoreError
+from emotrace.errors import DiskFullError, EmotraceError, StoreError
 from emotrace.outputs.envelope import Envelope
 from emotrace.outputs.records import Granularity
 from emotrace.results import Recognition
@@ -85,8 +85,8 @@ class Recognitions(Listing):
         except IntegrityError:  # another server was adding the same
             if not self._is_there(name):
                 raise
-        except EmotraceError:
-            if made and not inserted:  # else the commit may have been done
+        except EmotraceError as error:
+            if made and (not inserted or isinstance(error, DiskFullError)):  # else it may be committed
                 self._folders.remove(name)
             raise
         return name

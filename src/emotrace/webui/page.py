@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def build(calls: Calls, words: Words, sample: Path) -> gr.Blocks:
 def _head(words: Words) -> str:
     other = LANGUAGES[1 - LANGUAGES.index(words.language)]
     return (
-        f'<header class="em-banner" data-leave="{escape(words("sign out"))}"><div><h1>emotrace</h1>'
+        f'<header class="em-banner" data-said="{escape(json.dumps(words.for_script()))}">'
+        "<div><h1>emotrace</h1>"
         f"<p>{escape(words('tagline'))}</p></div>"
         f'<a class="em-switch" href="/?lang={other}" hreflang="{other}" '
         f'title="{escape(words("switch.hint"))}">'

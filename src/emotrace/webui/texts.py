@@ -219,6 +219,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "about.api": ("For programs there is a REST API: {0}", "程序可使用 REST API：{0}"),
     # errors
+    "error": ("Error", "错误"),
     "error.other": ("This did not work; the server's log says why.", "操作未成功；原因见服务器日志。"),
     "error.audio": (
         "The file cannot be read as audio: send a recording.",
@@ -285,6 +286,12 @@ class Words:
     def has(self, key: str) -> bool:
         """Whether there is such a text."""
         return key in TEXTS
+
+    def for_script(self) -> dict[str, str]:
+        """What the page's own script says: errors by their code, and a few words more."""
+        said = {key.removeprefix("error."): self(key) for key in TEXTS if key.startswith("error.")}
+        more = {"microphone": "live.denied", "lost": "live.lost", "error": "error", "leave": "sign out"}
+        return said | {name: self(key) for name, key in more.items()}
 
     def label(self, name: str) -> str:
         """Name of an emotion."""

@@ -1,4 +1,4 @@
-// Timelines: the sound plays from where they are clicked, and a line shows where it is. Signing out.
+// Timelines: the sound plays from where they are clicked, and a line shows where it is. Errors, signing out.
 "use strict";
 (() => {
   const figure = (inside) => {
@@ -28,6 +28,23 @@
     head.hidden = event.target.currentTime === 0;
     head.style.left = `${(100 * event.target.currentTime) / Number(timeline.dataset.seconds)}%`;
   };
+  // What Gradio says of an error in English is said in the page's language.
+  const codeOf = (text) => {
+    const code = /"code":\s*"([\w-]+)"/.exec(text);
+    if (code) return code[1];
+    if (/exceed the maximum/.test(text)) return "limit";
+    if (/microphone|permission/i.test(text)) return "microphone";
+    return /connection|network|fetch/i.test(text) ? "lost" : "other";
+  };
+  const said = () => JSON.parse(document.querySelector(".em-banner").dataset.said);
+  new MutationObserver(() => {
+    for (const text of document.querySelectorAll('[data-testid="toast-text"]:not([data-code])')) {
+      text.dataset.code = codeOf(text.textContent);
+      text.textContent = said()[text.dataset.code] || said().other;
+      const title = text.closest('[data-testid="toast-body"]').querySelector(".toast-title");
+      if (title) title.firstChild.textContent = `${said().error} `;
+    }
+  }).observe(document.documentElement, { childList: true, subtree: true });
   const caller = document.querySelector('meta[name="emotrace-caller"]');
   const watch = new MutationObserver(() => {
     const banner = document.querySelector(".em-banner");
@@ -41,7 +58,7 @@
     name.textContent = caller.content;
     const button = document.createElement("button");
     button.className = "em-switch";
-    button.textContent = banner.dataset.leave;
+    button.textContent = said().leave;
     form.append(name, button);
     banner.append(form);
   });
