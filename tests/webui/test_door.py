@@ -139,6 +139,14 @@ def test_too_large_uploads_and_inputs_are_refused(client: TestClient) -> None:
         assert code(client.post(f"{ROOT}/gradio_api/queue/join", content=body, headers=ann)) == "bad-request"
 
 
+def test_uploads_do_not_fill_the_disk(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, _ = people(client)
+    uploaded(client, ann)
+    monkeypatch.setattr("emotrace.webui.door.MOST_BYTES", 10)
+    answer = client.post(f"{ROOT}/gradio_api/upload", files={"files": ("a.wav", tone())}, headers=ann)
+    assert code(answer) == "busy"
+
+
 def test_page_is_under_a_strict_policy_and_names_no_other_host(client: TestClient) -> None:
     ann, _ = people(client)
     answer = client.get(

@@ -6,12 +6,14 @@ listed here is let through. A file that one caller uploaded is read by no other.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -22,6 +24,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from emotrace.server.access import caller_of
 from emotrace.server.problems import RequestError, json_bytes
+from emotrace.webui.shelf import bytes_in
 
 OPEN = (
     ("GET", r"/(assets|static)/[\w./-]+"),
@@ -41,6 +44,9 @@ OPEN = (
 
 MAX_INPUT_BYTES = 1024**2
 """Of the values of a page's controls; files come as uploads."""
+
+MOST_BYTES = 4 * 1024**3
+"""Of uploads that are kept at a time."""
 
 REMEMBERED = 20_000
 """Uploads and sessions whose owner is known."""
@@ -75,11 +81,12 @@ class Door:
     Args:
         app: Gradio's application.
         root: path that it is mounted at.
+        folder: of the uploads.
         shared: files that everybody may read.
     """
 
-    def __init__(self, app: App, root: str, shared: frozenset[str]) -> None:
-        self._app, self._root, self._shared = app, root, shared
+    def __init__(self, app: App, root: str, folder: Path, shared: frozenset[str]) -> None:
+        self._app, self._root, self._folder, self._shared = app, root, folder, shared
         self._uploads = Known()
         self._sessions: OrderedDict[str, str] = OrderedDict()
 
@@ -101,6 +108,7 @@ class Door:
         elif path == "/gradio_api/queue/join":
             receive = await self._inputs(receive, owner)
         elif path == "/gradio_api/upload":
+            await asyncio.to_thread(self._check_room)
             send = _Uploading(send, self._uploads, owner).send
         elif _HASHED.fullmatch(path):
             send = _cached(send)
@@ -123,6 +131,11 @@ class Door:
     def _check_file(self, path: str, owner: str) -> None:
         if path not in self._shared and not self._uploads.has(path, owner):
             raise RequestError("not-found", "there is no such file; upload it again")
+
+    def _check_room(self) -> None:
+        """Refuse uploads that would fill the disk, until older ones were removed."""
+        if bytes_in(self._folder) > MOST_BYTES:
+            raise RequestError("busy", "too many uploads are here already; try again in an hour")
 
     def _check_session(self, query: Mapping[str, list[str]], path: str, owner: str) -> None:
         named = query.get("session_hash", [])

@@ -39,10 +39,21 @@ TIDY_SECONDS = 60.0
 
 YEAR = 365 * 24 * 3600
 
-POLICY = (
-    "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
-    "connect-src 'self' data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'nonce-{nonce}' 'unsafe-eval'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self' data: blob:",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
 )
 """What a page may load: nothing from other hosts, and no script but its own. Gradio compiles its
 templates, which needs 'unsafe-eval'."""
@@ -99,7 +110,8 @@ def _door(holder: FastAPI, calls: Calls, language: Language, sample: Path) -> Do
         show_error=False, max_file_size=calls.service.settings.max_bytes, ssr_mode=False, mcp_server=False,
         enable_monitoring=False, theme=theme(),
     )  # fmt: skip
-    return Door(holder.router.routes.pop().app, root_of(language), _copies(page, sample))  # type: ignore[attr-defined]
+    app = holder.router.routes.pop().app  # type: ignore[attr-defined]
+    return Door(app, root_of(language), Path(page.GRADIO_CACHE), _copies(page, sample))
 
 
 def _copies(page: gr.Blocks, sample: Path) -> frozenset[str]:

@@ -146,6 +146,15 @@ def remove_old(folder: Path, seconds: float = KEPT_SECONDS) -> None:
                 path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
+def bytes_in(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # it is gone already
+            total += path.lstat().st_size
+    return total
+
+
 def _bytes(thing: Shelved | Batch) -> int:
     if not isinstance(thing, Shelved):
         return 0
