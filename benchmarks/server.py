@@ -16,6 +16,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +53,7 @@ class Context:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.quick: bool = args.quick
-        self.round = 3.0 if args.quick else 10.0
+        self.round = 3.0 if args.quick else 8.0
         self.rounds = 1 if args.quick else 3
         self.folder: Path = args.folder
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -174,33 +175,43 @@ def bench_peer(context: Context) -> dict[str, Any]:
 
 
 def bench_overload(context: Context) -> dict[str, Any]:
-    """Ten times what it can do: nothing breaks, and who is let in is answered in time."""
-    deadline = 10.0
-    flags = ("--deadline-seconds", f"{deadline:g}", "--log-format", "json")
-    with context.emotrace("compact", "auto", *flags) as served:
-        rate = load(served, context.bodies, 8, context.round)["rate"]
-        connections = 256
-        pause = connections / (10 * rate) * 1000
-        before = served.rss_mb
-        figures = load(served, context.bodies, connections, context.round * 3, pause_ms=pause)
-        halfway = served.rss_mb
-        again = load(served, context.bodies, connections, context.round * 3, pause_ms=pause)
-        after = served.rss_mb
-        lines = [line for line in served.log() if line.get("route") == "/v1/recognitions"]
-    answered = [line["ms"] for line in lines if line["status"] == 200]
-    statuses = {
-        code: figures["statuses"].get(code, 0) + again["statuses"].get(code, 0)
-        for code in {*figures["statuses"], *again["statuses"]}
+    """Ten times what it can do: nothing breaks, and who is let in is answered in time.
+
+    With the built-in model the load is less than that: refusing 700 requests a second is more than one event
+    loop does beside two busy cores.
+    """
+    return {
+        f"{model}: {what}": figure
+        for model, precision in context.models
+        for what, figure in _overload(context, model, precision).items()
     }
+
+
+def _overload(context: Context, model: str, precision: str) -> dict[str, Any]:
+    deadline, connections = 10.0, 512
+    flags = ("--deadline-seconds", f"{deadline:g}", "--log-format", "json")
+    with context.emotrace(model, precision, *flags) as served:
+        rate = load(served, context.bodies, 8, context.round)["rate"]
+        pause = connections / (12 * rate) * 1000  # ten times, and what waits for answers
+        memory = [served.rss_mb]
+        loads = []
+        for _ in range(2):
+            loads.append(load(served, context.bodies, connections, context.round * 2, pause_ms=pause))
+            memory.append(served.rss_mb)
+        lines = [line for line in served.log() if line.get("route") == "/v1/recognitions"]
+    offered = sum(each["requests"] for each in loads) / sum(each["seconds"] for each in loads)
+    statuses = sum((Counter(each["statuses"]) for each in loads), Counter())
     return {
         "sustainable, per second": rate,
-        "offered, per second": (figures["requests"] + again["requests"])
-        / (figures["seconds"] + again["seconds"]),
-        "answers by status": statuses,
-        "connections that broke": figures["broken"] + again["broken"],
+        "offered, per second": offered,
+        "offered, times sustainable": offered / rate,
+        "answers by status": dict(statuses),
+        "connections that broke": sum(each["broken"] for each in loads),
         "5xx (aimed at: 0)": sum(line["status"] >= 500 for line in lines),
-        f"longest accepted, s (deadline {deadline:g})": max(answered) / 1000,
-        "RSS before, halfway, after, MB": f"{before:.0f}, {halfway:.0f}, {after:.0f}",
+        f"longest accepted, s (deadline {deadline:g})": max(
+            line["ms"] / 1000 for line in lines if line["status"] == 200
+        ),
+        "RSS before, halfway, after, MB": ", ".join(f"{each:.0f}" for each in memory),
     }
 
 

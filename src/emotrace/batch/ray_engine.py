@@ -19,7 +19,7 @@ import emotrace
 from emotrace.batch import remote
 from emotrace.batch.engine import bug
 from emotrace.batch.jobs import Job, Outcome, file_state
-from emotrace.batch.ray_session import Session
+from emotrace.batch.ray_session import Session, cluster_errors
 from emotrace.batch.ray_worker import COLUMN, Actor, Attempts, Block, Posting
 from emotrace.batch.work import OnBug, Unit, units_of
 from emotrace.batch.worker import Orders
@@ -108,14 +108,14 @@ class RayEngine:
         """See :meth:`~emotrace.batch.engine.Engine.run`.
 
         Raises:
-            DeviceError: the cluster cannot be reached, or has no room for one actor.
+            DeviceError: the cluster cannot be reached, goes away, or has no room for one actor.
             EmotraceError: the nodes have another model or version.
         """
         units = units_of(jobs)
         first = next(units, None)
         if first is None:
             return
-        with self._session as session:
+        with self._session as session, cluster_errors():
             least, most = session.actors(self._use.least, self._use.most, self._use.cpus, self._use.gpus)
             attempts = session.beside_driver(Attempts)
             blocks = _blocks(chain([first], units), most)
@@ -175,7 +175,7 @@ def ray_engine(
     orders = Orders(load, options or PipelineOptions(), on_bug)
     if not use.gpus:
         return RayEngine(orders, load().info, use)
-    with Session(use.address) as session:  # the driver need not have a GPU
+    with Session(use.address) as session, cluster_errors():  # the driver need not have a GPU
         session.actors(use.least, use.most, use.cpus, use.gpus)
         return RayEngine(orders, session.asked(partial(_info, orders), use.cpus, use.gpus), use)
 

@@ -177,6 +177,25 @@ class Session:
         yield from data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
 
 
+@contextmanager
+def cluster_errors() -> Iterator[None]:
+    """What goes wrong inside of Ray comes out as one sentence.
+
+    Raises:
+        DeviceError: the cluster went away, or cannot run the workers.
+    """
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as problem:
+        reason = next((line.strip() for line in str(problem).splitlines() if line.strip()), "no reason given")
+        raise DeviceError(
+            f"the Ray cluster failed: {type(problem).__name__}: {reason}; see that it is well, then give the "
+            "same command"
+        ) from problem
+
+
 def _knock(address: str | None) -> None:
     """Fail at once where nobody listens; Ray tries for minutes."""
     host, _, port = (address or "").rpartition(":")

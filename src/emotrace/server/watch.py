@@ -16,7 +16,8 @@ from emotrace.server.settings import Settings
 QUIET = frozenset(
     {"/v1/health", "/v1/ready", "/v1/metrics", "/ui/en/{path}", "/ui/zh/{path}", "/ui/static/{name}"}
 )
-"""Routes that machines, and the web pages by themselves, ask all the time; they are logged only if they fail, or at level debug."""
+"""Routes that machines, and the web pages by themselves, ask all the time; they are logged only if they fail,
+or at level debug."""
 
 UNKNOWN = "-"
 """The route of a request that none answers; its path is the client's word, so it is not repeated."""
