@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from emotrace.errors import EmotraceError
 from emotrace.server.logs import log
 from emotrace.webui.calls import Calls, Step, caller, watched
 from emotrace.webui.controls import QUIET, fields_of, option_controls, recording_control
@@ -81,8 +82,6 @@ def view(name: str, found: Shelved, words: Words) -> str:
 
 def failed(error: Exception, words: Words) -> str:
     """What went wrong as HTML; the log has the rest."""
-    from emotrace.errors import EmotraceError
-
     if not isinstance(error, EmotraceError):
         log.error("unexpected error on a page", exc_info=error)
     return note(words.error(error), "error")

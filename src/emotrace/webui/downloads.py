@@ -17,6 +17,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
+from emotrace.errors import MissingExtraError
 from emotrace.outputs import CsvTable, save_picture, write_folder
 from emotrace.outputs.formats import FORMATS
 from emotrace.results import Failure
@@ -176,8 +177,6 @@ def _language(request: Request) -> Language:
 
 
 def _writable(check: Callable[[], None]) -> bool:
-    from emotrace.errors import MissingExtraError
-
     try:
         check()
     except MissingExtraError:

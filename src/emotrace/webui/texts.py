@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from emotrace.errors import EmotraceError
 from emotrace.labels import emotion
-from emotrace.results import Reason
 from emotrace.webui.languages import Language
 
 TEXTS: dict[str, tuple[str, str]] = {
@@ -296,12 +295,6 @@ class Words:
     def label(self, name: str) -> str:
         """Name of an emotion."""
         return emotion(name).zh if self.language == "zh" else name
-
-    def reason(self, reason: Reason) -> tuple[str, str]:
-        """Sentence and advice of a reason."""
-        if self.language == "zh":
-            return reason.sentence_zh, reason.advice_zh
-        return reason.sentence, reason.advice
 
     def error(self, error: BaseException) -> str:
         """What went wrong, in one sentence.
