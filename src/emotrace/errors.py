@@ -129,8 +129,8 @@ class ServerError(EmotraceError):
     """A server of emotrace cannot be reached, or answered with an error that only a server has.
 
     Attributes:
-        problem: the server's own code, such as ``"busy"``; ``"unreachable"``, ``"timeout"`` or ``"broken"`` of
-            the line to it.
+        problem: the server's own code, such as ``"busy"``; ``"unreachable"``, ``"timeout"`` or ``"broken"``
+            of the line to it.
         status: of the answer; None without one.
     """
 

@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from emotrace.cli.keys import SCOPES
-from emotrace.server import access, authentication
+from emotrace.server.access import authentication
+from emotrace.server.access import callers as access
 from tests.cli.conftest import Run
 from tests.server.served import live, wait_for
 

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 from emotrace.errors import EmotraceError
-from emotrace.server import protocols
-from emotrace.server.redaction import Redacting
+from emotrace.server.access import protocols
+from emotrace.server.monitoring.redaction import Redacting
 from emotrace.server.settings import Settings
 from tests.audio.test_isolated import endless
 from tests.audio.test_security import Canary

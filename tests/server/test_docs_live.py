@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from emotrace.server.live.form import StreamForm
 from emotrace.server.problems import KINDS
-from emotrace.server.stream_form import StreamForm
 from tests.server.served import TOKEN, live, speech, wait_for
 
 PAGE = Path(__file__).parents[2] / "docs" / "live.md"

@@ -15,7 +15,7 @@ from sqlalchemy import update
 from emotrace.audio import stream
 from emotrace.errors import OptionError, StoreError
 from emotrace.server import keeping
-from emotrace.server.access import LOCAL
+from emotrace.server.access.callers import LOCAL
 from emotrace.server.keeping import Keeping, Outlined, policy_of
 from emotrace.server.problems import RequestError
 from emotrace.server.settings import Settings

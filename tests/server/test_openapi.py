@@ -24,7 +24,7 @@ def test_the_service_does_what_its_document_says(
 ) -> None:
     # Wrong keys are slowed down, which would be a 429 where 401 is looked for.
     for name in ("WRONG_AT_ONCE", "ALL_WRONG_AT_ONCE"):
-        monkeypatch.setattr(f"emotrace.server.authentication.{name}", 10**6)
+        monkeypatch.setattr(f"emotrace.server.access.authentication.{name}", 10**6)
     with live(token=TOKEN, queue=1000, data_dir=tmp_path / "data") as url:
         ids = [keep(url) for _ in range(8)]
         done = subprocess.run(

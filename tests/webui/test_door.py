@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from emotrace.server.authentication import digest_of, new_key
+from emotrace.server.access.authentication import digest_of, new_key
 from emotrace.webui import mount
 from tests.server.served import app_of, tone
 

@@ -70,7 +70,7 @@ def create(
         raise OptionError(f"the name {name[:100]!r} is no name; expected up to 100 letters on one line")
     until = None if expires is None else _moment(expires)
     with opened(config, data_dir) as store:
-        from emotrace.server.authentication import digest_of, new_key
+        from emotrace.server.access.authentication import digest_of, new_key
 
         identifier, key = new_key()
         store.keys.add(

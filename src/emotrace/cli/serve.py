@@ -109,7 +109,7 @@ def _option(setting: Setting) -> Any:
 
 def _run(settings: Settings) -> None:
     from emotrace.server.address import listen, url_of
-    from emotrace.server.logs import log_to_stderr
+    from emotrace.server.monitoring.logs import log_to_stderr
     from emotrace.server.run import server_of
 
     with listen(settings) as listener:

@@ -18,12 +18,12 @@ from emotrace.outputs import frame_records, recognition_record
 from emotrace.recognition import Recognizer
 from emotrace.results import Array, SpeakerReference
 from emotrace.server import schemas
-from emotrace.server.access import Caller, require
+from emotrace.server.access.callers import Caller, require
 from emotrace.server.address import is_loopback
 from emotrace.server.forms import EmbeddingForm, ReadingForm, RecognitionForm
 from emotrace.server.keeping import Outlined, Receipt, check_wanted
-from emotrace.server.metrics import CONTENT_TYPE as METRICS_TYPE
 from emotrace.server.models import resolve
+from emotrace.server.monitoring.metrics import CONTENT_TYPE as METRICS_TYPE
 from emotrace.server.problems import KINDS, MEDIA_TYPE, RequestError
 from emotrace.server.renderings import MEDIA_TYPES, Rendered, rendered
 from emotrace.server.service import Service

@@ -15,16 +15,20 @@ from starlette.requests import ClientDisconnect
 import emotrace
 from emotrace.errors import EmotraceError
 from emotrace.recognition import Recognizer
-from emotrace.server import api, classic, history, jobs, schemas, sign_in, stream
-from emotrace.server.authentication import Authentication
+from emotrace.server import api, classic, schemas
+from emotrace.server.access import sign_in
+from emotrace.server.access.authentication import Authentication
+from emotrace.server.access.guard import OPEN, Guard
+from emotrace.server.access.proxies import Proxies, cors_of
 from emotrace.server.body import BodyLimits, Unread
-from emotrace.server.guard import OPEN, Guard
-from emotrace.server.logs import log
+from emotrace.server.history import routes as history
+from emotrace.server.jobs import routes as jobs
+from emotrace.server.live import routes as stream
+from emotrace.server.monitoring.logs import log
+from emotrace.server.monitoring.watch import Bugs, Watch
 from emotrace.server.problems import KINDS, RequestError, problem_response
-from emotrace.server.proxies import Proxies, cors_of
 from emotrace.server.service import Service
 from emotrace.server.settings import Settings
-from emotrace.server.watch import Bugs, Watch
 from emotrace.server.work import ClientGoneError
 
 _ABOUT = "Emotion from speech. Errors are problem+json (RFC 9457) with a stable `code`."

@@ -12,7 +12,7 @@ from emotrace.outputs import frame_records, recognition_record
 from emotrace.pipeline import PipelineOptions
 from emotrace.recognition import RecognitionOptions
 from emotrace.server import schemas
-from emotrace.server.access import Caller, require
+from emotrace.server.access.callers import Caller, require
 from emotrace.server.api import UPLOAD_CODES, body_of, check_head, problems
 from emotrace.server.forms import ClassicForm, ReadingForm
 from emotrace.server.keeping import Outlined, Receipt, check_wanted

@@ -22,7 +22,7 @@ from emotrace.errors import EmotraceError, OutputError, StoreError
 from emotrace.outputs import Granularity
 from emotrace.outputs.envelope import Envelope, OutlineMeter
 from emotrace.results import Array, Recognition
-from emotrace.server.access import Caller
+from emotrace.server.access.callers import Caller
 from emotrace.server.problems import RequestError
 from emotrace.server.settings import Settings
 from emotrace.store import Store

@@ -16,8 +16,8 @@ from emotrace.models import registry
 from emotrace.models.encoder import fewest_samples
 from emotrace.recognition import Recognizer
 from emotrace.recognition.parallel import Gathering
-from emotrace.server.logs import log
-from emotrace.server.metrics import Measured, Metrics
+from emotrace.server.monitoring.logs import log
+from emotrace.server.monitoring.metrics import Measured, Metrics
 from emotrace.server.problems import RETRY_SECONDS
 from emotrace.server.settings import Settings
 from emotrace.timing import SAMPLING_RATE

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from fastapi import Response
 
 from emotrace.errors import EmotraceError, LimitError
-from emotrace.server.logs import log, note
+from emotrace.server.monitoring.logs import log, note
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5

@@ -10,9 +10,9 @@ from types import FrameType
 import uvicorn
 
 from emotrace.recognition import Recognizer
+from emotrace.server.access.protocols import PatientHttp, QuietWebSockets
+from emotrace.server.access.proxies import tls_of
 from emotrace.server.app import create_app
-from emotrace.server.protocols import PatientHttp, QuietWebSockets
-from emotrace.server.proxies import tls_of
 from emotrace.server.service import Service
 from emotrace.server.settings import Settings
 

@@ -19,15 +19,15 @@ from emotrace.postprocess.presets import Preset, presets
 from emotrace.recognition import Recognizer
 from emotrace.recognition.recognizer import Progress
 from emotrace.results import Recognition, SpeakerReference
-from emotrace.server.access import Caller, caller_of
+from emotrace.server.access.callers import Caller, caller_of
 from emotrace.server.decoding import decoders_of
 from emotrace.server.keeping import Keeping, Receipt, What, ended, tidying
-from emotrace.server.logs import note
-from emotrace.server.metrics import Metrics
+from emotrace.server.live.places import Streams
 from emotrace.server.models import Models, load_recognizer, resolve
+from emotrace.server.monitoring.logs import note
+from emotrace.server.monitoring.metrics import Metrics
 from emotrace.server.problems import RETRY_SECONDS, RequestError
 from emotrace.server.settings import Settings
-from emotrace.server.streams import Streams
 from emotrace.server.uploads import Form, read_form
 from emotrace.server.work import GoOn, WorkQueue
 from emotrace.store import Store

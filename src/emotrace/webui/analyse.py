@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from emotrace.errors import EmotraceError
-from emotrace.server.logs import log
+from emotrace.server.monitoring.logs import log
 from emotrace.webui.calls import Calls, Step, caller, watched
 from emotrace.webui.controls import QUIET, fields_of, option_controls, recording_control
 from emotrace.webui.downloads import links_of

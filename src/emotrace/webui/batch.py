@@ -11,8 +11,8 @@ import gradio as gr
 
 from emotrace.errors import EmotraceError
 from emotrace.results import Failure
-from emotrace.server.access import Caller
-from emotrace.server.logs import log
+from emotrace.server.access.callers import Caller
+from emotrace.server.monitoring.logs import log
 from emotrace.webui.calls import Calls, Step, caller, upload_name, watched
 from emotrace.webui.controls import QUIET, fields_of, option_controls
 from emotrace.webui.downloads import BATCHES

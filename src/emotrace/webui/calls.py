@@ -16,7 +16,7 @@ from emotrace.audio import stream
 from emotrace.outputs import Granularity, frame_records, recognition_record
 from emotrace.outputs.folder import write_wav
 from emotrace.results import Array, Recognition
-from emotrace.server.access import Caller, Scope, require
+from emotrace.server.access.callers import Caller, Scope, require
 from emotrace.server.api import check_card
 from emotrace.server.forms import RecognitionForm
 from emotrace.server.keeping import Outlined

@@ -22,7 +22,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-from emotrace.server.access import caller_of
+from emotrace.server.access.callers import caller_of
 from emotrace.server.problems import RequestError, json_bytes
 from emotrace.webui.shelf import bytes_in
 

@@ -21,7 +21,7 @@ from emotrace.errors import MissingExtraError
 from emotrace.outputs import CsvTable, save_picture, write_folder
 from emotrace.outputs.formats import FORMATS
 from emotrace.results import Failure
-from emotrace.server.access import caller_of
+from emotrace.server.access.callers import caller_of
 from emotrace.server.problems import RequestError
 from emotrace.store import Kept
 from emotrace.webui.calls import wav_blocks

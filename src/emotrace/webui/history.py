@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from emotrace.labels import emotion
-from emotrace.server.access import Caller
+from emotrace.server.access.callers import Caller
 from emotrace.server.problems import RequestError
 from emotrace.server.service import Service
 from emotrace.store import Kept, Page, Store

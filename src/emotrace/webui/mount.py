@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from emotrace.audio.sample import sample_path
-from emotrace.server.access import LOCAL, caller_of
+from emotrace.server.access.callers import LOCAL, caller_of
 from emotrace.server.problems import RequestError
 from emotrace.server.service import Service
 from emotrace.webui import downloads

@@ -1,0 +1,1 @@
+"""Durable jobs: many recordings, or long ones, later."""
