@@ -134,6 +134,55 @@ def test_a_broken_model_stops_it_and_nothing_is_lost(tmp_path: Path, monkeypatch
     assert len(look(folder, out)) == 4
 
 
+def test_a_file_that_meets_a_bug_is_tried_again_and_then_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = clips(tmp_path / "in", 2), tmp_path / "out"
+    local, tries, entries = engine(), [], list[Entry]()
+    run = local.run
+
+    def poisoned(jobs: Any) -> Any:
+        for outcome in run(jobs):
+            if not outcome.job.file.endswith("c01.wav"):
+                yield outcome
+                continue
+            tries.append(1)
+            yield Outcome(outcome.job, Failure(outcome.job.file, "bug", "who knows"), 0.0, outcome.state)
+
+    monkeypatch.setattr(local, "run", poisoned)
+    assert watch(Watching(str(folder), 0.0, 0.0, True), out, local, on_entry=entries.append) is None
+    assert (names(entries), len(tries)) == (["c00.wav", "c01.wav"], 3)
+    assert dict(found(out))["c01.wav"] == "bug"
+    assert look(folder, out) == []
+
+
+def test_a_folder_that_cannot_be_read_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, out = clips(tmp_path / "in", 1), tmp_path / "out"
+    barred = str(folder / "barred")
+    told: list[Failure] = []
+
+    def listed(*_: object) -> Any:
+        yield str(folder / "c00.wav")
+        yield Failure(barred, "audio", "the folder cannot be read")
+
+    monkeypatch.setattr("emotrace.batch.drop_folder.in_folder", listed)
+    watch(Watching(str(folder), 0.0, 0.0, True), out, engine(), on_unreadable=told.append)
+    assert [failure.source for failure in told] == [barred]
+
+
+def test_killed_before_a_new_result_took_its_place(tmp_path: Path) -> None:
+    folder, out = clips(tmp_path / "in", 2), tmp_path / "out"
+    look(folder, out)
+    own = out / "results" / "c01.wav.json"
+    before = own.read_text()
+    write(folder / "c01.wav", square(0.5, 0.3))
+    look(folder, out)
+    after = own.read_text()
+    own.write_text(before)
+    look(folder, out)
+    assert own.read_text() == after != before
+
+
 def test_outputs_are_made_again_from_the_log(tmp_path: Path) -> None:
     folder, out = clips(tmp_path / "in", 3), tmp_path / "out"
     look(folder, out)
@@ -183,6 +232,15 @@ def test_an_output_folder_inside(tmp_path: Path) -> None:
     out = folder / "out"
     assert len(look(folder, out)) == 1
     shutil.copy(folder / "c00.wav", out / "copy.wav")
+    assert look(folder, out) == []
+
+
+def test_a_folder_that_is_called_like_a_result(tmp_path: Path) -> None:
+    folder, out = clips(tmp_path / "in", 1), tmp_path / "out"
+    for name in ("c00.wav.json", "c00.wav.json_"):
+        clips(folder / name, 1)
+    assert len(look(folder, out)) == 3
+    assert len(list((out / "results").rglob("c00.wav.json"))) == 3
     assert look(folder, out) == []
 
 

@@ -45,6 +45,17 @@ def test_the_output_folder_inside_the_inputs_is_left_out(tmp_path: Path) -> None
     assert found(folder) == [("c00.wav", "disgusted"), ("c00.wav", "disgusted")]
 
 
+def test_outputs_of_other_batches_are_left_out(tmp_path: Path) -> None:
+    folder = clips(tmp_path / "in", 1)
+    for out in (folder / "outputs" / "run_in", folder):
+        batch([folder], out)
+        clips(out / "normal" / "outputs_c00", 1)
+    assert named(folder) == ["c00.wav", "c00.wav"]  # the folder itself was asked for
+    [nothing] = jobs(folder / "outputs")
+    assert nothing.failure is not None and nothing.failure.code == "no-audio"
+    assert named(folder / "outputs" / "run_in") == ["c00.wav"]
+
+
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     folder = clips(tmp_path / "in", 1)
     (folder / "loop").symlink_to(folder)

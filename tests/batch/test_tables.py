@@ -175,8 +175,8 @@ ODD = ("two\nlines.wav", "a 'b' \"c\".wav", "声音 <&>;.wav", "-start.wav", "#?
 def test_odd_names_in_every_form(tmp_path: Path) -> None:
     pytest.importorskip("audformat")
     folder = clips(tmp_path / "in", 1)
-    for name in (*map(os.fsencode, ODD), b"\xff\xfe.wav"):
-        (folder / os.fsdecode(name)).write_bytes((folder / "c00.wav").read_bytes())
+    for odd in (*map(os.fsencode, ODD), b"\xff\xfe.wav"):
+        (folder / os.fsdecode(odd)).write_bytes((folder / "c00.wav").read_bytes())
     report = batch([folder], tmp_path / "out", formats=FORMATS)
     assert report.record["succeeded"] == 8
     files = {"\udcff\udcfe.wav", "c00.wav", *ODD}

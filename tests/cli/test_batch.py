@@ -88,6 +88,7 @@ def test_too_many_failures_in_a_row(fake_batch: Run, tmp_path: Path) -> None:
         (["--granularity", "frame"], exit_codes.USAGE, "expected one of utterance, segment"),
         (["--max-consecutive-failures", "-2"], exit_codes.USAGE, "expected 0 (never) or more"),
         (["--smooth", "magic"], exit_codes.USAGE, "method is 'magic'"),
+        (["--address", "auto"], exit_codes.USAGE, "have no effect without --engine ray"),
         (["--preset", "none"], exit_codes.USAGE, "none"),
         (["--model", "nonsense"], exit_codes.MODEL, "model 'nonsense' is not installed"),
     ],

@@ -25,6 +25,9 @@ def test_every_error_has_the_exit_code_of_its_kind(kind: type[EmotraceError]) ->
         errors.MissingExtraError: 6,
         errors.OptionError: 2,
         errors.OutputError: 7,
+        errors.StoreError: 7,
+        errors.ServerError: 10,
+        errors.ObjectStoreError: 3,
     }
     assert exit_codes.of_error(kind.code) == next(c for k, c in expected.items() if issubclass(kind, k))
 

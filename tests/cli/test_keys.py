@@ -54,7 +54,7 @@ def test_a_key_is_made_listed_and_revoked(run: Run, folder: Path) -> None:
     ("arguments", "said"),
     [
         (("create", "x", "--scope", "all"), "there is no scope 'all'; expected recognize, history"),
-        (("create", "x", "--expires", "soon"), "expires is 'soon'; expected a time such as 12h"),
+        (("create", "x", "--expires", "soon"), "--expires is 'soon'; expected a time such as 12h"),
         (("create", "x", "--expires", "0d"), "expires is '0d'"),
         (("create", "x", "--expires", "9999999w"), "expires is '9999999w'"),
         (("create", "x", "--rate", "-1"), "greater than or equal to 0"),

@@ -20,6 +20,11 @@ MODULES = {
     "huggingface-hub": "huggingface_hub",
     "pyyaml": "yaml",
     "python-multipart": "python_multipart",
+    "prometheus-client": "prometheus_client",
+    "pydantic-settings": "pydantic_settings",
+    "psycopg[binary]": "psycopg",
+    "ray[data]": "ray",
+    "typing-extensions": "typing_extensions",
 }
 """Modules that are called differently than their package."""
 

@@ -52,6 +52,13 @@ def test_run_of_no_folder(folder: Path, given: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_run_refuses_the_recordings_as_its_output(folder: Path, tmp_path: Path) -> None:
+    done = run("run", ".", "--out", folder, cwd=folder)
+    assert done.returncode == exit_codes.USAGE
+    assert "is the folder of the recordings" in done.stderr
+    assert not (folder / ".batch").exists()
+
+
 def test_run_refuses_another_smoothing(folder: Path, tmp_path: Path) -> None:
     run("run", folder, "--out", tmp_path / "out", "--no-audio")
     done = run("run", folder, "--out", tmp_path / "out", "--smooth", "none")

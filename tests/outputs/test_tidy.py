@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emotrace.batch.log import Log
 from emotrace.errors import InputError, OutputError
 from emotrace.outputs import archive, tidy
 from emotrace.outputs.found import Item, items_of
@@ -64,6 +65,32 @@ def test_only_results_are_seen(tmp_path: Path) -> None:
     assert abs(items["batch_20260101_000000"].made.timestamp() - OLD) < 2
     with pytest.raises(InputError, match="there is no folder"):
         items_of(tmp_path / "none")
+
+
+def test_what_other_programs_wrote_is_not_seen(tmp_path: Path) -> None:
+    for name, file in (
+        ("run_marathon", "results.csv"),
+        ("run_1", "results.jsonl"),
+        ("run_2", "summary.json"),
+        ("outputs_of_a_game", "result.json"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text('{"score": 3}')
+    assert items_of(tmp_path) == []
+    (tmp_path / "run_2" / "summary.json").write_text('{"total_files": 0}')
+    assert [item.name for item in items_of(tmp_path)] == ["run_2"]
+
+
+def test_a_batch_that_waits_stays(tmp_path: Path) -> None:
+    folder = batch(tmp_path, "batch_calls", None)
+    with Log(folder, {}):
+        for place in (*(folder / ".batch").iterdir(), *folder.iterdir(), folder):
+            os.utime(place, (OLD, OLD))
+        [failure] = prune(tmp_path, items_of(tmp_path)).failures
+    assert "a batch is at work" in failure.reason and folder.is_dir()
+    for place in ((folder / ".batch"), folder):
+        os.utime(place, (OLD, OLD))
+    assert prune(tmp_path, items_of(tmp_path)).removed == ("batch_calls",)
 
 
 def test_all_that_is_asked_must_be_so() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -31,6 +32,13 @@ ROUND = 64
 """Files that are taken at a time, so that what comes meanwhile does not wait for ever."""
 
 LONGEST_NAME = 240
+
+TRIES = 3
+"""So many times a file may meet an error that nobody foresaw, then that is its record."""
+
+_OF_THE_FILE = frozenset(
+    {"bug", "crash"}
+)  # among those of NOT_OF_INPUT, codes that may be its fault after all
 
 _REST = 10.0  # a folder so large that looking takes long is looked at less often
 
@@ -60,6 +68,7 @@ def watch(
     engine: Engine,
     *,
     on_entry: Callable[[Entry], None] | None = None,
+    on_unreadable: Callable[[Failure], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> str | None:
     """Recognise what comes into a folder.
@@ -73,6 +82,7 @@ def watch(
         out: output folder.
         engine: does the work.
         on_entry: told of each result and each failure.
+        on_unreadable: told of each folder that cannot be read, once until it can be.
         stop: asked between two looks; true ends it.
 
     Returns:
@@ -90,7 +100,7 @@ def watch(
         Log(place, identity_of(engine, BatchOptions(embedding=False))) as log,
         _Outputs(place, watching.folder, log) as outputs,
     ):
-        return _Watch(watching, place, engine, log, outputs, on_entry).run(stop)
+        return _Watch(watching, place, engine, log, outputs, on_entry, on_unreadable).run(stop)
 
 
 class _Watch:
@@ -102,9 +112,12 @@ class _Watch:
         log: Log,
         outputs: _Outputs,
         on_entry: Callable[[Entry], None] | None,
+        on_unreadable: Callable[[Failure], None] | None,
     ) -> None:
         self._watching, self._out, self._engine, self._log = watching, str(out), engine, log
-        self._outputs, self._on_entry = outputs, on_entry
+        self._outputs, self._on_entry, self._on_unreadable = outputs, on_entry, on_unreadable
+        self._unreadable: set[str] = set()
+        self._tries: dict[str, int] = {}
         self._seen: dict[str, tuple[State, float]] = {}
         self._in_a_row = 0
 
@@ -131,9 +144,14 @@ class _Watch:
         """Files that are complete and new, oldest first, and how many others may become so."""
         complete: list[tuple[int, Job]] = []
         seen: dict[str, tuple[State, float]] = {}
+        unreadable: list[Failure] = []
         for file in in_folder(self._watching.folder, self._out):
-            state = file_state(file) if isinstance(file, str) else None
-            if state is None or not isinstance(file, str):
+            if isinstance(file, Failure):
+                if file.code != "no-audio":  # an empty folder is a good one
+                    unreadable.append(file)
+                continue
+            state = file_state(file)
+            if state is None:
                 continue
             job = Job(file)
             logged = self._log.entries.get(job.key)
@@ -144,18 +162,36 @@ class _Watch:
             if now - seen[file][1] >= self._watching.settle_seconds:
                 complete.append((state[1], job))
         self._seen = seen
+        self._tell_unreadable(unreadable)
         complete.sort(key=lambda item: item[0])
         return [job for _, job in complete], len(seen) - len(complete)
+
+    def _tell_unreadable(self, folders: list[Failure]) -> None:
+        for failure in folders:
+            if self._on_unreadable is not None and failure.source not in self._unreadable:
+                self._on_unreadable(failure)
+        self._unreadable = {failure.source for failure in folders}
+
+    def _is_tried_again(self, outcome: Outcome) -> bool:
+        """Whether it failed, and that is no fault of the file as far as can be told."""
+        if not isinstance(outcome.result, Failure) or outcome.result.code not in NOT_OF_INPUT:
+            return False
+        if outcome.result.code not in _OF_THE_FILE:
+            return True
+        file = outcome.job.file
+        self._tries[file] = self._tries.get(file, 0) + 1
+        return self._tries[file] < TRIES
 
     def _recognise(self, jobs: list[Job]) -> str | None:
         with closing(self._engine.run(jobs)) as outcomes:
             for outcome in outcomes:
-                if isinstance(outcome.result, Failure) and outcome.result.code in NOT_OF_INPUT:
+                if isinstance(outcome.result, Failure) and self._is_tried_again(outcome):
                     self._in_a_row += 1
                     if self._in_a_row >= ENOUGH:
                         return f"{self._in_a_row} files failed in a row; the last: {outcome.result.reason}"
                     continue  # not the file's fault: it is tried again
                 self._in_a_row = 0
+                self._tries.pop(outcome.job.file, None)
                 self._keep(outcome)
         return None
 
@@ -185,10 +221,13 @@ class _Outputs:
             Stage(self._out, self._out / FOLDER / STAGE_FOLDER) as stage,
             stage.writing(JSON_LINES_FILE) as file,
         ):
+            entry = None
             for entry in self._entries():
                 file.write(line_of(entry))
                 if not self._path(entry).exists():
                     self._write_own(entry)
+            if entry is not None:  # a kill may have come before it took the place of an earlier one
+                self._write_own(entry)
         with output_errors(self._lines):
             self._file = self._lines.open("a", encoding="utf-8", errors="backslashreplace", newline="")
         return self
@@ -222,7 +261,11 @@ class _Outputs:
         if len(os.fsencode(name)) > LONGEST_NAME:
             digest = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
             name = os.fsencode(name)[: LONGEST_NAME - 20].decode("utf-8", "ignore") + f"_{digest}"
-        return self._out.joinpath(RESULTS_FOLDER, *parts[:-1], f"{name}.json")
+        folders = (_ENDING.sub(r"\1_", part) for part in parts[:-1])
+        return self._out.joinpath(RESULTS_FOLDER, *folders, f"{name}.json")
+
+
+_ENDING = re.compile(r"(\.json_*)$")  # that of results: a folder must not have the name of one
 
 
 def _own(entry: Entry) -> dict[str, Any]:

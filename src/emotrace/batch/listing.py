@@ -23,6 +23,10 @@ SUFFIXES = frozenset(
 """Endings, in any case, of the files that are taken from a folder."""
 
 
+STATE_FOLDER = ".batch"
+"""A folder that holds this is the output of a batch."""
+
+
 def meant_by(argument: str, leave_out: str | None = None) -> Iterator[str | Failure]:
     """The paths that an argument means; what means nothing is a Failure.
 
@@ -58,7 +62,7 @@ def in_folder(folder: str, leave_out: str | None = None) -> Iterator[str | Failu
 
     Args:
         folder: path of it.
-        leave_out: a folder below that is not entered.
+        leave_out: a folder below that is not entered; nor are those that a batch has written to.
     """
     from emotrace.results import Failure
 
@@ -66,6 +70,9 @@ def in_folder(folder: str, leave_out: str | None = None) -> Iterator[str | Failu
     unreadable: list[OSError] = []
     barred = _identity(leave_out) if leave_out is not None else None
     for place, folders, files in os.walk(folder, onerror=unreadable.append):
+        if STATE_FOLDER in folders and place != folder:  # what a batch wrote is no input of another
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if barred is not None:
             folders[:] = [name for name in folders if _identity(os.path.join(place, name)) != barred]  # noqa: PTH118

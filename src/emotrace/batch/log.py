@@ -24,10 +24,11 @@ from typing import IO, Any
 
 from emotrace.batch.entries import Entry, failed
 from emotrace.batch.index import Index, Logged
+from emotrace.batch.listing import STATE_FOLDER
 from emotrace.errors import InputError, OutputError
 from emotrace.outputs.writing import output_error, output_errors
 
-FOLDER = ".batch"
+FOLDER = STATE_FOLDER
 RUN_FILE = "run.json"
 LOG_FILE = "log.jsonl"
 LOCK_FILE = "lock"

@@ -10,7 +10,20 @@ import typer
 
 from emotrace.cli import exit_codes
 from emotrace.cli.messages import one_line, tell
-from emotrace.cli.request import Request, split_names
+from emotrace.cli.options import (
+    Channel,
+    Device,
+    MaxSeconds,
+    Model,
+    Precision,
+    Preset,
+    Presets,
+    Progress,
+    Runtime,
+    Smooth,
+    Workers,
+)
+from emotrace.cli.request import Request, batch_request, split_names
 
 if TYPE_CHECKING:
     from emotrace.batch.engine import Engine, LocalEngine
@@ -102,10 +115,7 @@ def batch(
             show_default=False,
         ),
     ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(metavar="N", help="Recordings at the same time; 0 suits the machine: one per core."),
-    ] = 0,
+    workers: Workers = 0,
     engine: Annotated[
         str, typer.Option(metavar="local|ray", help="Who does the work: this machine, or a Ray cluster.")
     ] = "local",
@@ -130,13 +140,7 @@ def batch(
     worker_gpus: Annotated[
         float, typer.Option(metavar="N", help="Ray: GPUs that each worker takes; 0.5 lets two share one.")
     ] = 0.0,
-    progress: Annotated[
-        str,
-        typer.Option(
-            metavar="bar|json|none",
-            help="On standard error: a bar where a person watches, or lines of JSON for programs.",
-        ),
-    ] = "bar",
+    progress: Progress = "bar",
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     granularity: Annotated[
         str,
@@ -145,44 +149,19 @@ def batch(
             help="One emotion for all, or one for each stretch between pauses too.",
         ),
     ] = "utterance",
-    smooth: Annotated[
-        str | None,
-        typer.Option(
-            metavar="vote|ewma|median|hmm|hmm-online|viterbi",
-            help="Smooth emotion over time, and take segments from that.",
-            show_default=False,
-        ),
-    ] = None,
-    preset: Annotated[
-        str, typer.Option(metavar="NAME", help="Rules of the verdict (see `emotrace thresholds list`).")
-    ] = "default",
-    presets: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A TOML file of more presets.", show_default=False)
-    ] = None,
+    smooth: Smooth = "none",
+    preset: Preset = "default",
+    presets: Presets = None,
     no_checks: Annotated[bool, typer.Option("--no-checks", help="Leave out the signal checks.")] = False,
-    model: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Installed model, or a model folder; auto is the best installed."),
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar="auto|fp32|int8|bf16", help="Precision of the model.")
-    ] = "auto",
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")] = "auto",
-    runtime: Annotated[
-        str, typer.Option(metavar="auto|onnxruntime|torch", help="What runs the model.")
-    ] = "auto",
-    channel: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Take one channel, from 0. [default: the mean of all]", show_default=False
-        ),
-    ] = None,
+    model: Model = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
+    runtime: Runtime = "auto",
+    channel: Channel = None,
     whole_seconds: Annotated[
         float, typer.Option(metavar="SECONDS", help="Longer recordings are cut at pauses.")
     ] = 30.0,
-    max_seconds: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Longer recordings are refused.")
-    ] = 86400.0,
+    max_seconds: MaxSeconds = 86400.0,
 ) -> None:
     """Recognise any number of recordings; stopped or killed, the same command goes on.
 
@@ -191,13 +170,19 @@ def batch(
     another model or other options are never mixed in: choose another DIR for them.
     """
     from emotrace.batch.options import BatchOptions
+    from emotrace.errors import OptionError
 
     _choose("granularity", granularity, ("utterance", "segment"))
     _choose("progress", progress, ("bar", "json", "none"))
     _choose("engine", engine, ("local", "ray"))
-    request = Request(
-        inputs=tuple(inputs),
-        granularity="segment" if granularity == "segment" else "utterance",
+    if engine == "local" and (address, min_workers, worker_cpus, worker_gpus) != (None, 0, 1.0, 0.0):
+        raise OptionError(
+            "--address, --min-workers, --worker-cpus and --worker-gpus have no effect without --engine ray"
+        )
+    request = batch_request(
+        inputs,
+        smooth,
+        granularity=granularity,
         model=model,
         precision=precision,
         device=device,
@@ -205,7 +190,6 @@ def batch(
         channel=channel,
         whole_seconds=whole_seconds,
         max_seconds=max_seconds,
-        smooth="vote" if smooth == "voting" else smooth,
         preset=preset,
         presets=presets,
         checks=not no_checks,

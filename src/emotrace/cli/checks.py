@@ -15,6 +15,7 @@ from emotrace.errors import EmotraceError
 
 PACKAGES = (
     "av",
+    "jinja2",
     "numpy",
     "onnxruntime",
     "platformdirs",
@@ -28,8 +29,17 @@ PACKAGES = (
 EXTRAS = {
     "plot": ("matplotlib",),
     "analysis": ("pyarrow",),
+    "formats": ("audformat",),
+    "cloud": ("fsspec", "s3fs"),
+    "ray": ("pyarrow", "ray"),
     "convert": ("filelock", "huggingface_hub", "onnx", "safetensors", "torch", "yaml"),
-    "server": ("fastapi", "python_multipart", "starlette", "uvicorn"),
+    "client": ("httpx",),
+    "server": (
+        *("alembic", "dbos", "fastapi", "filelock", "gradio", "h11", "itsdangerous", "prometheus_client"),
+        *("psycopg", "pydantic_settings", "python_multipart", "sqlalchemy", "starlette", "typing_extensions"),
+        *("uvicorn", "websockets"),
+    ),
+    "live": ("sounddevice",),
     "train": ("onnx", "scipy", "sklearn", "torch"),
     "bench": ("librosa",),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotrace.cli.amounts import duration_of
 from emotrace.cli.messages import tell
 from emotrace.errors import OptionError
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="API keys of the service: make, list, revoke.")
 
 SCOPES = ("recognize", "history", "models", "admin")
-_DAYS = {"d": 1.0, "h": 1 / 24, "w": 7.0}
-_MOST_DAYS = 36_500
 
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="PATH", help="The TOML file of the service's settings.")
@@ -137,13 +135,9 @@ def opened(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
 
 
 def _moment(text: str) -> datetime:
-    from datetime import datetime, timedelta, timezone
+    from datetime import datetime, timezone
 
-    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([hdw])", text)
-    days = float(found[1]) * _DAYS[found[2]] if found else 0.0
-    if not 0 < days <= _MOST_DAYS:
-        raise OptionError(f"expires is {text[:60]!r}; expected a time such as 12h, 90d or 52w")
-    return datetime.now(timezone.utc) + timedelta(days=days)
+    return datetime.now(timezone.utc) + duration_of(text, "--expires")
 
 
 def _row(key: Key) -> tuple[str, ...]:

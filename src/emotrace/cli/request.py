@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from emotrace.cli.inputs import STDIN, SUFFIXES
 from emotrace.cli.texts import Language
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from emotrace.postprocess.rules import Rules
 
 STDOUT = Path("-")
+
+
+def batch_request(inputs: Iterable[str], smooth: str, **given: Any) -> Request:
+    """What is asked of many recordings.
+
+    Args:
+        inputs: as they were given.
+        smooth: name of the method; ``none``, or ``voting`` for vote.
+        given: the other fields of :class:`Request`.
+    """
+    method = {"none": None, "voting": "vote"}.get(smooth, smooth)
+    return Request(inputs=tuple(inputs), smooth=method, **given)
 
 
 def split_names(given: Iterable[str] | None) -> tuple[str, ...]:

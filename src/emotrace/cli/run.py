@@ -23,7 +23,7 @@ from emotrace.cli.options import (
     Strict,
     Workers,
 )
-from emotrace.cli.request import Request
+from emotrace.cli.request import Request, batch_request
 from emotrace.cli.texts import Language, language_of
 
 if TYPE_CHECKING:
@@ -82,21 +82,21 @@ def run(
     Stopped or killed, the same command goes on.
     """
     from emotrace.batch.onekey import Delivery
-    from emotrace.errors import InputError
+    from emotrace.errors import InputError, OptionError
     from emotrace.postprocess.presets import find_preset
 
     if not folder.is_dir():
         what = "is no folder" if folder.exists() else "does not exist"
         raise InputError(f"{str(folder)!r} {what}; expected a folder of recordings")
-    request = Request(
-        inputs=(str(folder),),
+    request = batch_request(
+        (str(folder),),
+        smooth,
         model=model,
         precision=precision,
         device=device,
         runtime=runtime,
         channel=channel,
         max_seconds=max_seconds,
-        smooth=None if smooth == "none" else "vote" if smooth == "voting" else smooth,
         preset=preset,
         presets=presets,
     )
@@ -104,6 +104,8 @@ def run(
     language = lang or language_of()
     delivery = Delivery(find_preset(preset, presets), name, strict, not no_audio, language.value)
     place = out or Path("outputs") / f"run_{name}"
+    if place.resolve() == folder.resolve():
+        raise OptionError(f"--out {str(place)!r} is the folder of the recordings; choose another")
     raise typer.Exit(_run(request, place, delivery, workers, progress, json))
 
 

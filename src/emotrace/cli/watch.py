@@ -21,11 +21,12 @@ from emotrace.cli.options import (
     Smooth,
     Workers,
 )
-from emotrace.cli.request import Request
+from emotrace.cli.request import Request, batch_request
 
 if TYPE_CHECKING:
     from emotrace.batch.drop_folder import Watching
     from emotrace.batch.entries import Entry
+    from emotrace.results import Failure
 
 EXAMPLES = """\b
 Examples:
@@ -78,15 +79,15 @@ def watch(
     for name, value in (("settle", settle), ("interval", interval)):
         if not 0 <= value <= 3600:
             raise OptionError(f"--{name} is {value:g}; expected 0 to 3600 seconds")
-    request = Request(
-        inputs=(str(folder),),
+    request = batch_request(
+        (str(folder),),
+        smooth,
         model=model,
         precision=precision,
         device=device,
         runtime=runtime,
         channel=channel,
         max_seconds=max_seconds,
-        smooth=None if smooth == "none" else "vote" if smooth == "voting" else smooth,
         preset=preset,
         presets=presets,
     )
@@ -110,10 +111,14 @@ def _watch(request: Request, watching: Watching, out: Path, workers: int, json: 
             succeeded += 1
         _tell(entry, json)
 
+    def unreadable(failure: Failure) -> None:
+        failures.append(failure.code)
+        tell(failure.reason)
+
     engine = make_engine(request, workers)
     if not watching.once:
         tell(one_line(f"watching {watching.folder!r} (Ctrl-C stops)"))
-    stopped = watch(watching, out, engine, on_entry=told)
+    stopped = watch(watching, out, engine, on_entry=told, on_unreadable=unreadable)
     if stopped is not None:
         tell(f"stopped: {stopped}")
         return exit_codes.STOPPED

@@ -231,4 +231,6 @@ class _Writer:
 
 def _is_inside(name: str) -> bool:
     parts = name.split("/")
-    return len(parts) > 1 and all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
+    if len(parts) < 2 or parts[0].startswith("."):  # a hidden folder is none of results: .ssh, .config
+        return False
+    return all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)

@@ -34,6 +34,7 @@ def clip_mp3(blocks: Iterable[Array], seconds: float) -> bytes:
     written = 0
     with av.open(file, "w", format="mp3") as container:
         stream = container.add_stream("libmp3lame", rate=SAMPLING_RATE)
+        assert isinstance(stream, av.AudioStream)
         stream.bit_rate = BIT_RATE
         stream.layout = "mono"
         for samples in _first(blocks, seconds_to_samples(seconds)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from emotrace.outputs.folder import RESULT_FILE
 
 _NAME = re.compile(r"(outputs|batch|run)_.+")
 _STAMP = re.compile(r"outputs_(\d{8}_\d{6})")
+_STATE = ".batch"
+_FIELDS = ("emotion", "confidence", "scores")
 _MOST_BYTES = 64_000_000
 
 
@@ -81,9 +84,11 @@ def _item(root: Path, place: Path) -> Item | None:
         written = datetime.fromtimestamp(newest)
         if not place.name.startswith("outputs_"):
             return Item(name, written, size) if _holds_a_batch(place) else None
-        record = _record(place)
+        record = _record(place / RESULT_FILE)
         made = _stamped(place) or written
-        return None if record is None else Item(name, made, size, **_told(record))
+        if record is None or (record and record.keys().isdisjoint(_FIELDS)):  # of another program
+            return None
+        return Item(name, made, size, **_told(record))
     except OSError:  # it is being removed
         return None
 
@@ -100,14 +105,30 @@ def _told(record: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _holds_a_batch(place: Path) -> bool:
-    """Whether a batch, of today or of the classic kind, was written there."""
-    marks = ("summary.json", ".batch", "results.csv", "results.jsonl")
-    return any((place / mark).exists() for mark in marks) or any(place.glob("*_result.json"))
+    """Whether a batch, of today or of the classic kind, was written there; anybody has a results.csv."""
+    if (place / _STATE / "run.json").is_file() or any(place.glob("*_result.json")):
+        return True
+    return "total_files" in (_record(place / "summary.json") or {})
 
 
-def _record(place: Path) -> dict[str, Any] | None:
-    """The result in a folder; None if there is none, {} if it cannot be read."""
-    file = place / RESULT_FILE
+def is_running(place: Path) -> bool:
+    """Whether a batch or a watch holds the lock of its folder."""
+    if sys.platform == "win32":  # where a folder with an open file in it cannot be moved
+        return False
+    import fcntl
+
+    try:
+        with (place / _STATE / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _record(file: Path) -> dict[str, Any] | None:
+    """What a file holds; None if it is not there, {} if it cannot be read."""
     if file.is_symlink() or not file.is_file():
         return None
     with suppress(ValueError, RecursionError):

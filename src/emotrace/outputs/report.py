@@ -90,7 +90,7 @@ class Report:
     failures: list[tuple[str, str]] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
     _emotions: Counter[str] = field(default_factory=Counter)
-    _seconds: Counter[str] = field(default_factory=Counter)
+    _seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LABELS, 0.0))
     _reasons: Counter[str] = field(default_factory=Counter)
     _sentences: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _confidence: list[int] = field(default_factory=lambda: [0] * BINS)
@@ -211,7 +211,7 @@ def _best_first(heap: list[Any]) -> list[Shown]:
     return [shown for _, shown in sorted(heap, key=lambda item: item[0], reverse=True)]
 
 
-def _share(seconds: Counter[str], label: str) -> float:
+def _share(seconds: Mapping[str, float], label: str) -> float:
     total = sum(seconds.values())
     return seconds[label] / total if total else 0.0
 

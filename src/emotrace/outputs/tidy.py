@@ -16,7 +16,7 @@ from emotrace.errors import EmotraceError, InputError, OutputError
 from emotrace.options import Options
 from emotrace.outputs.archive import Entry, new_archive, signature, write_archive
 from emotrace.outputs.archive_reading import Archive
-from emotrace.outputs.found import Item, measured
+from emotrace.outputs.found import Item, is_running, measured
 from emotrace.outputs.writing import output_errors
 from emotrace.results import Failure
 
@@ -165,6 +165,8 @@ def _signature(place: Path, name: str) -> Any:
         with output_errors(name):
             if not place.name.startswith("outputs_") and time.time() - measured(place)[0] < BUSY_SECONDS:
                 raise InputError(f"{name!r} was written to within the last hour; it stays")
+            if is_running(place):
+                raise InputError(f"a batch is at work in {name!r}; it stays")
             return signature(place)
     except EmotraceError as error:
         return Failure(name, error.code, str(error))
