@@ -2,6 +2,7 @@
 PYTHON ?= python3
 DATA ?= ../shared/data
 RUNS ?= runs
+JOBS ?= 2
 BIN := .venv/bin
 
 .PHONY: demo test test-all peer check format bench train-compact evaluate-compact sample docs clean
@@ -14,7 +15,7 @@ BIN := .venv/bin
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot,analysis,formats,cloud,ray,train,convert,server,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot,analysis,formats,cloud,ray,train,convert,client,server,dev]'
 	touch $@
 
 demo: .venv-demo/ready
@@ -24,7 +25,7 @@ demo: .venv-demo/ready
 
 test: .venv/ready
 	rm -f .coverage .coverage.*
-	EMOTRACE_TEST_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered
+	EMOTRACE_TEST_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered
 
 test-all: .venv/ready
 	EMOTRACE_TEST_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest

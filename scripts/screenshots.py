@@ -14,8 +14,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from emotrace.audio import load
-from emotrace.audio.sample import sample_path
 from emotrace.outputs.folder import write_wav
+from emotrace.sample import sample_path
 from tests.webui.pages import Visit, browser, served, visit
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"

@@ -170,6 +170,19 @@ def test_a_folder_that_cannot_be_read_is_told_once(tmp_path: Path, monkeypatch: 
     assert [failure.source for failure in told] == [barred]
 
 
+def test_a_file_that_may_not_be_read_is_taken_when_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = clips(tmp_path / "in", 2), tmp_path / "out"
+    barred = str(folder / "c01.wav")
+    told: list[Failure] = []
+    monkeypatch.setattr("os.access", lambda path, _: path != barred)
+    watch(Watching(str(folder), 0.0, 0.0, True), out, engine(), on_unreadable=told.append)
+    assert [failure.source for failure in told] == [barred] and len(found(out)) == 1
+    monkeypatch.undo()
+    assert names(look(folder, out)) == ["c01.wav"]
+
+
 def test_killed_before_a_new_result_took_its_place(tmp_path: Path) -> None:
     folder, out = clips(tmp_path / "in", 2), tmp_path / "out"
     look(folder, out)

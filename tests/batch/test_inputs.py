@@ -161,6 +161,7 @@ def test_a_wrong_row_is_one_failure(tmp_path: Path) -> None:
     [
         ("a.csv", b"wav,start\nx,1\n", "has no column 'file' .found: wav, start."),
         ("a.csv", b"", "has no column 'file' .found: none."),
+        ("a.csv", b"file,start,File\na.wav,0,ann\n", "has 2 columns 'file'; expected one"),
         ("a.csv", b"\xff\xff\xff\n", "is no text"),
     ],
 )

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotrace.cli.sample import sample_path
 from emotrace.errors import ModelError
 from emotrace.labels import LABELS
 from emotrace.outputs import load_embedding
 from emotrace.recognition import Recognizer
+from emotrace.sample import sample_path
 from tests.cli.command import square, write
 from tests.cli.conftest import Run
 from tests.outputs.made import names

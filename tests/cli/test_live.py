@@ -14,7 +14,7 @@ import pytest
 from emotrace.audio import load
 from emotrace.cli import exit_codes
 from emotrace.cli.app import main
-from emotrace.cli.sample import sample_path
+from emotrace.sample import sample_path
 from tests.cli.command import run
 
 

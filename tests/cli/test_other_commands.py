@@ -10,9 +10,9 @@ import pytest
 
 import emotrace
 from emotrace.cli import checks
-from emotrace.cli.sample import sample_path
 from emotrace.labels import EMOTIONS
 from emotrace.models.registry import builtin_folder
+from emotrace.sample import sample_path
 from tests.cli.conftest import Run
 
 MODULES = {
@@ -86,7 +86,7 @@ def test_the_sample_is_there(run: Run) -> None:
 
 
 def test_a_missing_sample_is_one_sentence(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.resources.files", lambda _: tmp_path)
+    monkeypatch.setattr("emotrace.sample.__file__", str(tmp_path / "__init__.py"))
     code, out, err = run("sample")
     assert (code, out) == (3, "")
     assert "install emotrace again" in err

@@ -85,6 +85,7 @@ def test_what_goes_is_what_was_listed(run: Run, tmp_path: Path) -> None:
         (("prune", "--verdict", "bad"), exit_codes.USAGE, "expected keep, flag or drop"),
         (("prune", "nowhere", "--older-than", "7d"), exit_codes.INPUT, "there is no folder 'nowhere'"),
         (("list",), exit_codes.INPUT, "there is no folder 'outputs'"),
+        ((), exit_codes.INPUT, "there is no folder 'outputs'"),
         (("restore", "none.zip"), exit_codes.INPUT, "'none.zip' does not exist"),
     ],
 )
@@ -96,6 +97,10 @@ def test_what_is_wrong_is_told(run: Run, arguments: tuple[str, ...], code: int, 
 def test_a_result_that_cannot_go_is_told_and_the_others_go(run: Run, tmp_path: Path) -> None:
     root = results(tmp_path / "outputs")
     (root / "outputs_20250101_000000" / "link").symlink_to("/etc/passwd")
+    code, out, error = run("prune", "--older-than", "7d", "--dry-run")
+    assert code == exit_codes.SOME_FAILED and "would be removed: 1, " in out and "no regular file" in error
+    [failure] = json.loads(run("prune", "--older-than", "7d", "--dry-run", "--json")[1])["failures"]
+    assert failure["name"] == "outputs_20250101_000000"
     code, out, error = run("prune", "--older-than", "7d", "--archive", "old")
     assert code == exit_codes.SOME_FAILED and out.startswith("removed: 1, ")
     assert "no regular file" in error

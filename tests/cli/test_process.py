@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from emotrace.cli.sample import sample_path
+from emotrace.sample import sample_path
 from tests.cli.command import COMMAND, environment, run, square, unmeasured, write
 from tests.outputs.made import names
 

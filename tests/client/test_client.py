@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotrace.cli.sample import sample_path
 from emotrace.client import Answer, AsyncClient, Client
 from emotrace.errors import AudioError, LabelError, NoSpeechError, OptionError, ServerError
 from emotrace.pipeline import PipelineOptions, analyse
 from emotrace.recognition import Recognizer
 from emotrace.results import Failure
+from emotrace.sample import sample_path
 from tests.server.served import TOKEN, live, speech, tone
 
 

@@ -85,7 +85,7 @@ def changed(path: Path, change: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../up/result.json", "/etc/passwd", "alone", "a//b", "a/../../b", "./a/b", "", "a/"]
+    "name", ["../up/result.json", "/etc/passwd", "alone", "a//b", "a/../../b", "./a/b", ".ssh/keys", "", "a/"]
 )
 def test_no_name_leads_outside(tmp_path: Path, name: str) -> None:
     _, path = written(tmp_path)

@@ -16,10 +16,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from emotrace.audio import load
-from emotrace.cli.sample import sample_path
 from emotrace.models.encoder import Encoding, FakeEncoder
 from emotrace.recognition import Recognizer
 from emotrace.results import Array
+from emotrace.sample import sample_path
 from emotrace.server.address import listen, url_of
 from emotrace.server.app import create_app
 from emotrace.server.run import server_of

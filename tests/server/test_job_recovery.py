@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from emotrace.audio import load
-from emotrace.cli.sample import sample_path
 from emotrace.pipeline import PipelineOptions, analyse
 from emotrace.recognition import Recognizer
+from emotrace.sample import sample_path
 from emotrace.store import Store
 from tests.postgres import Postgres
 from tests.server.processes import ServerProcess, wait

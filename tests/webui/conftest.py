@@ -10,7 +10,7 @@ from tests.server.served import speech
 from tests.webui.pages import browser, served
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four seconds of speech."""
     path = tmp_path_factory.mktemp("talk") / "talk.wav"
@@ -18,14 +18,14 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service with the built-in model."""
     with served(tmp_path_factory.mktemp("data")) as address:
         yield address
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium(talk: Path) -> Iterator[Any]:
     """A browser whose microphone plays ``talk``."""
     with browser(talk) as opened:

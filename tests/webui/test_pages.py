@@ -8,9 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from emotrace.audio.sample import sample_path
 from emotrace.labels import emotion
 from emotrace.outputs.formats import FORMATS
+from emotrace.sample import sample_path
 from tests.webui.pages import Visit, served, visit
 
 TABS = {

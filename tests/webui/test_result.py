@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from emotrace.audio import load
-from emotrace.audio.sample import sample_path
 from emotrace.outputs.envelope import Envelope
 from emotrace.pipeline import PipelineOptions, analyse
 from emotrace.recognition import Recognizer
 from emotrace.results import Recognition, Signal
+from emotrace.sample import sample_path
 from emotrace.webui.calls import record_of
 from emotrace.webui.drawing import COLUMNS, stretches
 from emotrace.webui.languages import LANGUAGES

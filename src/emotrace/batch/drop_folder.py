@@ -82,7 +82,7 @@ def watch(
         out: output folder.
         engine: does the work.
         on_entry: told of each result and each failure.
-        on_unreadable: told of each folder that cannot be read, once until it can be.
+        on_unreadable: told of each folder and each new file that may not be read, once until it may.
         stop: asked between two looks; true ends it.
 
     Returns:
@@ -157,6 +157,9 @@ class _Watch:
             logged = self._log.entries.get(job.key)
             if logged is not None and logged.state == state:
                 continue
+            if not os.access(file, os.R_OK):  # permission may come, and would not change its state
+                unreadable.append(Failure(file, "audio", f"{file!r} cannot be read: permission denied"))
+                continue
             before, since = self._seen.get(file, (None, now))
             seen[file] = (state, since if before == state else now)
             if now - seen[file][1] >= self._watching.settle_seconds:
@@ -166,11 +169,11 @@ class _Watch:
         complete.sort(key=lambda item: item[0])
         return [job for _, job in complete], len(seen) - len(complete)
 
-    def _tell_unreadable(self, folders: list[Failure]) -> None:
-        for failure in folders:
+    def _tell_unreadable(self, places: list[Failure]) -> None:
+        for failure in places:
             if self._on_unreadable is not None and failure.source not in self._unreadable:
                 self._on_unreadable(failure)
-        self._unreadable = {failure.source for failure in folders}
+        self._unreadable = {failure.source for failure in places}
 
     def _is_tried_again(self, outcome: Outcome) -> bool:
         """Whether it failed, and that is no fault of the file as far as can be told."""

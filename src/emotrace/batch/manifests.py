@@ -226,7 +226,11 @@ def _parquet(path: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
 
 def _check_columns(columns: Iterable[str], path: str) -> None:
     there = list(columns)
-    if not {column.strip().lower() for column in there} & set(FILE):
+    names = [column.strip().lower() for column in there]
+    for name in (*FILE, "start", "end"):
+        if names.count(name) > 1:
+            raise InputError(f"{path!r} has {names.count(name)} columns {name!r}; expected one")
+    if not set(names) & set(FILE):
         found = ", ".join(column for column in there if column)[:200] or "none"
         raise InputError(
             f"{path!r} has no column 'file' (found: {found}); expected file, and perhaps start and end"

@@ -33,7 +33,6 @@ Examples:
 app = typer.Typer(
     help="Results on the disk: list, prune, archive, restore.",
     epilog=f"{EXAMPLES}\n{exit_codes.epilog()}",
-    no_args_is_help=True,
 )
 
 FEW = 20
@@ -66,6 +65,12 @@ Verdicts = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback(invoke_without_command=True)
+def _outputs(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_outputs()
 
 
 @app.command("list")
@@ -133,8 +138,7 @@ def prune(
     with _opened(root, service, config, data_dir) as place:
         chosen = choice.of_items(place.items())
         if dry_run:
-            _tell_plan("would be removed", chosen, json)
-            return
+            raise typer.Exit(_tell_plan("would be removed", *place.ready(chosen), json))
         done = place.prune(chosen, archive)
     raise typer.Exit(_tell_done("removed", done, done.removed, json))
 
@@ -158,8 +162,7 @@ def archive(
     with _opened(root, service, config, data_dir) as place:
         chosen = choice.of_items(place.items())
         if dry_run:
-            _tell_plan("would be archived", chosen, json)
-            return
+            raise typer.Exit(_tell_plan("would be archived", *place.ready(chosen), json))
         done = place.archive(chosen, into)
     failed = {failure.source for failure in done.failures}
     raise typer.Exit(
@@ -184,8 +187,7 @@ def restore(
         back, failures = place.restore(file, dry_run)
     verb = "would be restored" if dry_run else "restored"
     if json:
-        rows = [{"name": failure.source, "reason": failure.reason} for failure in failures]
-        _print_json({"restored": back, "failures": rows, "dry_run": dry_run})
+        _print_json({"restored": back, "failures": _reasons(failures), "dry_run": dry_run})
     else:
         typer.echo(f"{verb}: {len(back)}")
     raise typer.Exit(_tell_failures(len(back), failures))
@@ -218,20 +220,31 @@ def _choice(
     )
 
 
-def _tell_plan(verb: str, chosen: Sequence[Item], json: bool) -> None:
+def _tell_plan(verb: str, chosen: Sequence[Item], failures: Sequence[Failure], json: bool) -> int:
     if json:
-        _print_json({"dry_run": True, "items": [_record(item) for item in chosen]})
-        return
-    for item in chosen:
-        typer.echo(one_line(f"{item.name}  {shown_bytes(item.bytes)}"))
-    typer.echo(f"{verb}: {len(chosen)}, {shown_bytes(sum(item.bytes for item in chosen))}")
+        _print_json(
+            {
+                "dry_run": True,
+                "items": [_record(item) for item in chosen],
+                "failures": _reasons(failures),
+            }
+        )
+    else:
+        for item in chosen:
+            typer.echo(one_line(f"{item.name}  {shown_bytes(item.bytes)}"))
+        typer.echo(f"{verb}: {len(chosen)}, {shown_bytes(sum(item.bytes for item in chosen))}")
+    return _tell_failures(len(chosen), failures)
+
+
+def _reasons(failures: Sequence[Failure]) -> list[dict[str, str]]:
+    return [{"name": failure.source, "reason": failure.reason} for failure in failures]
 
 
 def _tell_done(verb: str, done: Pruned, names: Sequence[str], json: bool) -> int:
     if json:
-        rows = [{"name": failure.source, "reason": failure.reason} for failure in done.failures]
         places = [str(place) for place in done.archives]
-        record = {verb: list(names), "bytes": done.bytes, "archives": places, "failures": rows}
+        failures = _reasons(done.failures)
+        record = {verb: list(names), "bytes": done.bytes, "archives": places, "failures": failures}
         _print_json(record)
     else:
         typer.echo(f"{verb}: {len(names)}, {shown_bytes(done.bytes)}")

@@ -27,6 +27,10 @@ class Root(Protocol):
         """All there are."""
         ...
 
+    def ready(self, chosen: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Failure]]:
+        """Those that would go, and why the others would stay."""
+        ...
+
     def prune(self, chosen: Sequence[Item], archive: Path | None) -> Pruned:
         """Remove some, archived first if that is wanted."""
         ...
@@ -53,6 +57,10 @@ class Folder:
     def items(self) -> list[Item]:
         """See :class:`Root`; so are the others."""
         return found.items_of(self._root)
+
+    def ready(self, chosen: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Failure]]:
+        """See there."""
+        return tidy.ready(self._root, chosen)
 
     def prune(self, chosen: Sequence[Item], archive: Path | None) -> Pruned:
         """See there."""
@@ -82,6 +90,10 @@ class Service:
         from emotrace.store.archives import items_of
 
         return list(items_of(self._store))
+
+    def ready(self, chosen: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Failure]]:
+        """See there; nothing of a service stays."""
+        return chosen, ()
 
     def prune(self, chosen: Sequence[Item], archive: Path | None) -> Pruned:
         """See there."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
 
@@ -12,11 +10,6 @@ def sample() -> None:
 
     It comes with emotrace and was made with a speech synthesiser.
     """
+    from emotrace.sample import sample_path
+
     typer.echo(str(sample_path()))
-
-
-def sample_path() -> Path:
-    """See :func:`emotrace.audio.sample.sample_path`."""
-    from emotrace.audio.sample import sample_path as shipped
-
-    return shipped()

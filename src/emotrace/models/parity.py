@@ -19,6 +19,7 @@ from emotrace.errors import ModelError
 from emotrace.models.encoder import Encoder
 from emotrace.models.package import ModelPackage
 from emotrace.results import Array
+from emotrace.sample import sample_path
 from emotrace.timing import seconds_to_samples
 
 FILE = "parity.npz"
@@ -55,7 +56,7 @@ def clips() -> list[Array]:
     """
     from emotrace.audio import load
 
-    recording = load(Path(__file__).parent.parent / "sample" / "moods.flac").samples
+    recording = load(sample_path()).samples
     starts = [(seconds_to_samples(start), seconds_to_samples(length)) for start, length in SPANS]
     return [np.round(recording[start : start + n] * 32768) / np.float32(32768) for start, n in starts]
 

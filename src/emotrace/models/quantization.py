@@ -32,6 +32,7 @@ from emotrace.models.emotion2vec_config import Emotion2vecConfig
 from emotrace.models.emotion2vec_graph import AUDIO, Emotion2vecGraph, flat_kernel
 from emotrace.models.onnx_writing import MICROSOFT
 from emotrace.results import Array
+from emotrace.sample import sample_path
 from emotrace.timing import SAMPLING_RATE, seconds_to_samples
 
 INT8_FILE = "model.int8.onnx"
@@ -191,11 +192,9 @@ def sample_clips(seconds: Sequence[float] = SECONDS, copies: int = 3) -> list[Ar
     >>> [len(clip) / 16000 for clip in sample_clips((0.5, 30.0), copies=2)]
     [0.5, 0.5, 30.0]
     """
-    from importlib.resources import files
-
     from emotrace.audio import load
 
-    speech = load(Path(str(files("emotrace") / "sample" / "moods.flac"))).samples
+    speech = load(sample_path()).samples
     clips = []
     for length in map(seconds_to_samples, seconds):
         for copy in range(copies if length <= 10 * SAMPLING_RATE else 1):

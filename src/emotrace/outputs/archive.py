@@ -124,7 +124,7 @@ def _files(folder: Path) -> Iterator[Path]:
             kind = (Path(place) / name).lstat().st_mode
             if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
                 raise InputError(
-                    f"{str(folder)!r} holds {name!r}, which is no regular file; it cannot be archived"
+                    f"{str(folder)!r} holds {name!r}, which is no regular file; it stays as it is"
                 )
         yield from (Path(place, name) for name in sorted(names))
 

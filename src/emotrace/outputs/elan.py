@@ -67,7 +67,7 @@ class _Document:
     def sound(self, path: str) -> None:
         """Name the recording."""
         name = PurePosixPath(path.replace("\\", "/")).name
-        kind = mimetypes.guess_type(name)[0] or "audio/x-wav"
+        kind = mimetypes.MimeTypes().guess_type(name)[0] or "audio/x-wav"
         relative = "./" + _url(name)
         SubElement(
             self._head,

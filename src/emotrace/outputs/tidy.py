@@ -86,6 +86,17 @@ class Pruned:
     failures: tuple[Failure, ...] = ()
 
 
+def ready(root: Path, chosen: Sequence[Item]) -> tuple[list[Item], list[Failure]]:
+    """Those that would go now, and why the others would stay.
+
+    Args:
+        root: of :func:`items_of`.
+        chosen: which shall go.
+    """
+    before, failures = _signatures(root, chosen)
+    return [item for item in chosen if item.name in before], failures
+
+
 def prune(root: Path, chosen: Sequence[Item], archive: Path | None = None) -> Pruned:
     """Remove results, after an archive of them was written and read back, if one is wanted.
 

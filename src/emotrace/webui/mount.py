@@ -21,7 +21,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from emotrace.audio.sample import sample_path
+from emotrace.sample import sample_path
 from emotrace.server.access.callers import LOCAL, caller_of
 from emotrace.server.problems import RequestError
 from emotrace.server.service import Service

@@ -28,8 +28,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 def as_caller(client: TestClient, monkeypatch: pytest.MonkeyPatch, key: str, *scopes: str) -> None:
     caller = Caller(key, key, frozenset(scopes))
-    for room in ("jobs", "history"):
-        monkeypatch.setattr(f"emotrace.server.{room}.require", lambda request, scope: caller, raising=False)
+    for room in ("jobs.routes", "history.routes"):
+        monkeypatch.setattr(f"emotrace.server.{room}.require", lambda request, scope: caller)
 
 
 def test_a_job_gives_what_requests_give(client: TestClient) -> None:

@@ -41,6 +41,8 @@ CODES = ("forbidden", "option", "store")
 
 _NO_BYTES = {"schema": {"type": "string", "format": "binary"}}
 
+_KINDS = mimetypes.MimeTypes()  # Python's own table, whatever the machine's files say
+
 
 def router(service: Service) -> APIRouter:
     """All of them.
@@ -278,7 +280,7 @@ def _bytes(place: Path | None) -> bytes | None:
 
 def _media_type(name: str) -> str:
     """By the name that the client gave; anything but sound and film is just bytes."""
-    guessed = mimetypes.guess_type(name)[0] or ""
+    guessed = _KINDS.guess_type(name)[0] or ""
     return guessed if guessed.startswith(("audio/", "video/")) else "application/octet-stream"
 
 

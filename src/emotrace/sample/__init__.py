@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from emotrace.errors import InputError
@@ -19,7 +18,7 @@ def sample_path() -> Path:
     >>> sample_path().is_file()
     True
     """
-    folder = Path(str(resources.files("emotrace"))) / "sample"
+    folder = Path(__file__).parent
     found = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES)
     if not found:
         raise InputError(f"there is no recording in {str(folder)!r}; install emotrace again")
