@@ -33,7 +33,7 @@ test-all: .venv/ready
 # FunASR, in an environment of its own, says what emotion2vec should give.
 .venv-peer/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-peer
-	.venv-peer/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[convert]' funasr pytest
+	.venv-peer/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[convert]' funasr pytest fastapi uvicorn python-multipart
 	touch $@
 
 peer: .venv-peer/ready
