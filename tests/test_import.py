@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +60,15 @@ def test_the_recognizer_comes_when_it_is_asked_for_without_torch_or_runtime() ->
     assert not {"torch", "onnxruntime", "av", "rich", "typer", "gradio", "matplotlib"} & set(report["loaded"])
     assert report["threads"] == 1
     assert done.stderr == ""
+
+
+def test_the_runtime_keeps_no_identity_and_reports_nothing(tmp_path: Path) -> None:
+    """With telemetry ONNX Runtime makes a device id and a queue of events in the home folder."""
+    code = "import emotrace, numpy; emotrace.Recognizer().recognize((numpy.sin(numpy.arange(16000)), 16000))"
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    assert not list(tmp_path.rglob("*onnxruntime*"))
 
 
 def test_every_public_name_resolves_to_what_it_says() -> None:

@@ -9,9 +9,15 @@ Importing this package is cheap: what is heavy is imported on first use.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from emotrace.labels import EMOTIONS, LABELS
+
+# No telemetry. ONNX Runtime from 1.29 on reports to Microsoft unless this is there when it is loaded, and
+# huggingface_hub tells which packages are installed.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from emotrace.pipeline import PipelineOptions, Stream, analyse, analyse_many, stream
