@@ -59,8 +59,20 @@ def sentence(record: type[BaseModel], error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = f"; expected one of {', '.join(record.model_fields)}" if len(first["loc"]) == 1 else ""
         return f"there is no option {shortened(repr(name))}{known}"
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    message = in_words(first["msg"])
     return f"option {name} is {shortened(repr(first['input']))}; {message}" if name else message
+
+
+def in_words(message: str) -> str:
+    """What was expected, without what a parser of pydantic's could not do.
+
+    >>> in_words("Input should be a valid integer, unable to parse string as an integer")
+    'expected a valid integer'
+    """
+    message = message.removeprefix("Value error, ")
+    if message.startswith("Input should be a valid "):
+        message = message.partition(", ")[0]
+    return message.replace("Input should be", "expected")
 
 
 def shortened(text: str) -> str:

@@ -235,6 +235,24 @@ def test_two_on_one_folder(tmp_path: Path) -> None:
     watch(Watching(str(folder), 0.0, 0.0, True), out, engine(), on_entry=second)
 
 
+def test_more_than_a_round_and_what_changes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = clips(tmp_path / "in", 10), tmp_path / "out"
+    monkeypatch.setattr("emotrace.batch.drop_folder.ROUND", 3)
+    entries: list[Entry] = []
+
+    def told(entry: Entry) -> None:
+        if not entries:  # one of a later round is written anew
+            write(folder / "c09.wav", square(0.5, 0.4))
+        entries.append(entry)
+
+    watch(Watching(str(folder), 0.0, 0.0, True), out, engine(), on_entry=told)
+    assert names(entries) == [f"c{n:02d}.wav" for n in range(10)]
+    last = next(entry for entry in entries if entry["file"].endswith("c09.wav"))
+    assert last["record"]["duration_seconds"] == 0.4
+
+
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no folder"):
         look(tmp_path / "missing", tmp_path / "out")

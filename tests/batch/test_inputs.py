@@ -40,6 +40,7 @@ def test_the_output_folder_inside_the_inputs_is_left_out(tmp_path: Path) -> None
     link = tmp_path / "link"
     link.symlink_to(out)
     assert named(folder, leave_out=link) == ["c00.wav"]
+    assert named(folder / "**" / "*.wav", leave_out=link) == ["c00.wav"]
     assert named(folder) == ["c00.wav", "c00.wav"]
     batch([folder], folder)  # the same folder for both
     assert found(folder) == [("c00.wav", "disgusted"), ("c00.wav", "disgusted")]

@@ -127,6 +127,22 @@ def test_a_changed_recording_moves(folder: Path, tmp_path: Path) -> None:
     assert json.loads((out / "normal/outputs_c01/result.json").read_text())["duration_seconds"] == 0.6
 
 
+def test_results_that_are_none_any_more_go_aside(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    once(folder, out)
+    (folder / "c01.wav").unlink()
+    (folder / "sub" / "long.wav").write_bytes(b"broken now")
+    assert once(folder, out).record["stale"] == 2
+    assert results(out) == ["low_quality/outputs_c00", "low_quality/outputs_c02", "normal/outputs_long"]
+    assert sorted(path.name for path in (out / "stale").iterdir()) == ["outputs_c01", "outputs_long_2"]
+    assert once(folder, out).record["stale"] == 0
+    write(folder / "c01.wav", square(0.25, 0.2))
+    once(folder, out)
+    (folder / "c01.wav").unlink()
+    once(folder, out)
+    assert (out / "stale" / "outputs_c01_2" / "processed_audio.wav").is_file()
+
+
 def test_cut_off_while_sorting_it_is_finished_by_the_next_run(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,12 @@ def test_keys_take_effect_while_the_service_runs(
         wait_for(lambda: status(key) == 401, "the key is no good any more")
 
 
+def test_what_is_written_is_for_its_user_alone(run: Run, folder: Path) -> None:
+    folder.mkdir(mode=0o755)
+    made(run, "phone")
+    assert {path.name: path.stat().st_mode & 0o077 for path in folder.iterdir()} == {"emotrace.db": 0}
+
+
 def test_the_folder_may_be_named(run: Run, folder: Path, tmp_path: Path) -> None:
     config = tmp_path / "emotrace.toml"
     config.write_text(f'data_dir = "{tmp_path / "elsewhere"}"\n')

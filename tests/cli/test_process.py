@@ -159,7 +159,7 @@ def test_an_interrupt_while_the_sound_is_written(tmp_path: Path) -> None:
     """A long recording whose sound takes a while to write; the hidden folder tells when to strike."""
     long = tmp_path / "long.wav"
     write(long, square(0.4))
-    seconds = 4 * 3600
+    seconds = 16 * 3600
     with long.open("r+b") as file:  # hours of zeros behind one second of sound, without writing them
         file.write(b"RIFF" + struct.pack("<I", 36 + seconds * 32000))
         file.seek(40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -15,15 +16,18 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from emotrace.cli import exit_codes
 from emotrace.errors import MissingExtraError
 from tests.cli.command import COMMAND, environment
 from tests.cli.conftest import Run
 from tests.server.served import ON, TOKEN, speech
 from tests.server.test_live import HEAD, answer_of, opened
 
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
 
 @contextmanager
-def serving(*arguments: str, **variables: str) -> Iterator[tuple[Any, str]]:
+def serving(*arguments: str, asks: bool = False, **variables: str) -> Iterator[tuple[Any, str]]:
     """The running command and its URL."""
     process = subprocess.Popen(
         [*COMMAND, "serve", "--port", "0", *arguments],
@@ -35,8 +39,9 @@ def serving(*arguments: str, **variables: str) -> Iterator[tuple[Any, str]]:
     try:
         assert process.stderr is not None
         line = process.stderr.readline()
-        found = re.search(r"listening on (http://\S+:\d+)", line)
-        assert found, line + process.stderr.read()
+        found = re.search(r"listening on (http://\S+:\d+)(.*)", line)
+        asked = ", for those who have a key" if asks else ""
+        assert found and found[2].startswith(f"{asked}; the data are in /"), line + process.stderr.read()
         yield process, found[1]
     finally:
         process.kill()
@@ -76,7 +81,7 @@ def test_a_signal_lets_what_runs_end(number: signal.Signals) -> None:
 def test_the_token_comes_from_a_file_and_is_not_told(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(TOKEN + "\n")
-    with serving("--token-file", str(file)) as (process, url):
+    with serving("--token-file", str(file), asks=True) as (process, url):
         assert httpx2.get(f"{url}/v1/models").status_code == 401
         assert httpx2.get(f"{url}/v1/models", headers=ON).status_code == 200
         process.terminate()
@@ -141,6 +146,53 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'emotrace\[server\]'"):
         serve.ServeCommand("serve").get_params(None)
+
+
+def test_without_what_only_the_pages_need_it_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.util import find_spec
+
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "gradio" else find_spec(name)
+    )
+    code, _, err = run("serve", "--port", "0")
+    assert "the web page (without it: --no-ui) needs gradio, which is not installed" in err
+    assert (code, err.count("\n")) == (exit_codes.MODEL, 1)
+
+
+def test_all_packages_of_the_extra_are_looked_for() -> None:
+    from emotrace.cli.serve import NEEDED
+    from emotrace.server.settings_sources import read_toml
+
+    needs = read_toml(PROJECT)["project"]["optional-dependencies"]["server"]
+    found = {re.split(r"[^\w-]", one)[0].replace("-", "_") for one in needs}
+    assert found - set(NEEDED) == {"gradio", "psycopg", "starlette", "typing_extensions"}
+
+
+def test_programs_get_one_object_for_each_line(tmp_path: Path) -> None:
+    with serving("--log-format", "json", "--no-ui", "--insecure", "--host", "0.0.0.0") as (process, url):
+        assert httpx2.get(url.replace("0.0.0.0", "127.0.0.1") + "/v1/health").status_code == 200
+        process.terminate()
+        err = process.stderr.read()  # with what was read ahead
+    told = [json.loads(line) for line in err.splitlines()]
+    assert (told[0]["level"], told[0]["message"][:8]) == ("warning", "INSECURE")
+    assert told[-1]["message"] == "stopped"
+
+
+@pytest.mark.parametrize("made", ["token", "key"])
+def test_the_start_tells_of_keys_their_way_and_the_data(tmp_path: Path, run: Run, made: str) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    given = {"EMOTRACE_DATA_DIR": str(folder)} | ({"EMOTRACE_TOKEN": TOKEN} if made == "token" else {})
+    if made == "key":
+        assert run("keys", "create", "phone", "--data-dir", folder)[0] == 0
+    with serving("--no-ui", "--host", "0.0.0.0", asks=True, **given) as (process, url):
+        assert httpx2.get(url.replace("0.0.0.0", "127.0.0.1") + "/v1/models").status_code == 401
+        modes = {path.name: path.stat().st_mode & 0o077 for path in folder.iterdir()}
+        process.terminate()
+        err = process.stderr.read()  # with what was read ahead
+    assert {"emotrace.db", "emotrace.db-wal"} <= set(modes)
+    assert not any(modes.values()), modes
+    assert "warning: keys and recordings travel over plain HTTP" in err
 
 
 def test_every_setting_is_an_option(run: Run) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from emotrace.server.settings import Settings
 from tests.deploy.deployed import FOLDER, documents, text, variables
+from tests.server.access.test_proxies import certificate
 from tests.server.served import live
 
 KUBERNETES = sorted(path.name for path in (FOLDER / "kubernetes").glob("*.yaml"))
@@ -54,16 +55,29 @@ def test_the_image_is_small_and_runs_as_nobody() -> None:
     assert all((FOLDER.parent / name).exists() for name in copied)
 
 
-def test_the_health_check_of_the_image_finds_a_service_alive_and_dead() -> None:
+def healthy(url: str, **variables: str) -> bool:
+    """What the health check of the image says."""
     [code] = re.findall(r'^    CMD \["python", "-c", "(.*)"\]$', text("Dockerfile"), re.MULTILINE)
-    with live() as url:
-        command = [sys.executable, "-c", code.replace('\\"', '"')]
-        port = url.rpartition(":")[2]
-        alive = subprocess.run(command, env={"EMOTRACE_PORT": port}, timeout=60, check=False)
-    dead = subprocess.run(
-        command, env={"EMOTRACE_PORT": port}, timeout=60, check=False, stderr=subprocess.DEVNULL
+    found = {"EMOTRACE_PORT": url.rpartition(":")[2], **variables}
+    command = [sys.executable, "-c", code]
+    return (
+        subprocess.run(command, env=found, timeout=60, check=False, stderr=subprocess.DEVNULL).returncode == 0
     )
-    assert (alive.returncode, dead.returncode) == (0, 1)
+
+
+def test_the_health_check_of_the_image_finds_a_service_alive_and_dead() -> None:
+    with live() as url:
+        assert healthy(url)
+    assert not healthy(url)
+
+
+def test_the_health_check_of_the_image_knows_tls_and_a_list_of_addresses(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    with live(tls_cert=cert, tls_key=key) as url:
+        assert healthy(url, EMOTRACE_TLS_CERT=str(cert))
+        assert not healthy(url)
+    with live(allow_ips=["10.0.0.0/8"]) as url:
+        assert healthy(url)
 
 
 def test_what_the_compose_file_names_is_there() -> None:

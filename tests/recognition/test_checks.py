@@ -59,11 +59,7 @@ def test_a_short_word_in_a_long_silence_is_none(start: int, offset: float, secon
 def test_silence_is_no_speech(whole: bool, level: float) -> None:
     told = refused(NoSpeechError, steady(2, level), segments=not whole)
     assert told.startswith("<array>")
-    assert (
-        "holds only silence (2.00 s under -80 dB)"
-        if whole
-        else "no speech was found in 2.0 s, at a level of only"
-    ) in told
+    assert "holds only silence (2.00 s under -80 dB)" in told
 
 
 @pytest.mark.parametrize("offset", [0.5, -1.0, 0.01])

@@ -15,7 +15,7 @@ from emotrace.pipeline import PipelineOptions, analyse
 from emotrace.recognition import Recognizer
 from emotrace.server import schemas
 from emotrace.server.settings import Settings
-from tests.server.served import app_of, client_of, fake, speech, tone, wait_for
+from tests.server.served import TOKEN, app_of, client_of, fake, speech, tone, wait_for
 
 WHEN = {"timestamp"}
 
@@ -211,6 +211,13 @@ def test_routes_that_are_not_there_are_problems_too() -> None:
             assert answer.json()["code"] == code, path
             schemas.Problem.model_validate(answer.json())
         assert "POST" in client.put("/v1/recognitions").headers["allow"]
+
+
+@pytest.mark.parametrize("path", ["/v1/health", "/v1/ready"])
+def test_health_and_readiness_may_be_asked_for_by_head(path: str) -> None:
+    with client_of(token=TOKEN) as client:
+        assert client.head(path).status_code == 200
+        assert "HEAD" in client.post(path).headers["allow"]
 
 
 def test_the_document_tells_every_route_and_its_schemas() -> None:

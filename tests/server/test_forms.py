@@ -66,7 +66,8 @@ def test_the_options_are_those_of_the_command_line(given: dict[str, str]) -> Non
         ({"preset": "nobody"}, "no preset 'nobody'"),
         ({"granularity": "frame", "hop": "0.03"}, "multiple of 0.02"),
         ({"max_seconds": "3601"}, "at most 3600"),
-        ({"channel": "left"}, "channel is 'left'"),
+        ({"channel": "left"}, "channel is 'left'; expected a valid integer$"),
+        ({"checks": "perhaps"}, "checks is 'perhaps'; expected a valid boolean$"),
         ({"model": "x" * 1000, "wat": ""}, "no option 'wat'"),
     ],
 )

@@ -87,6 +87,7 @@ def test_every_setting_is_explained_once() -> None:
         ({"token": "two words and more of them"}, "spaces"),
         ({"token": "geheimnis-über-alles"}, "ASCII"),
         ({"port": 70000}, "port is 70000"),
+        ({"port": "soon"}, "^setting port is 'soon'; expected a valid integer$"),
         ({"workers": -1}, "workers"),
         ({"deadline_seconds": 0}, "deadline_seconds"),
         ({"max_seconds": math.inf}, "max_seconds"),

@@ -28,6 +28,17 @@ def ask(content: bytes, kind: str = "multipart/form-data; boundary=edge", **opti
         return client.post("/v1/recognitions", content=content, headers={"Content-Type": kind})
 
 
+@pytest.mark.parametrize("path", ["/v1/recognitions", "/v1/embeddings", "/v1/jobs"])
+@pytest.mark.parametrize("left", [20, 300, 4000, -1])
+def test_a_body_without_its_end_is_told_as_such(path: str, left: int) -> None:
+    content = multipart(('name="audio"; filename="talk.wav"', tone()))[:left]
+    with client_of() as client:
+        kind = {"Content-Type": "multipart/form-data; boundary=edge"}
+        answer = client.post(path, content=content[: -4 if left == -1 else None], headers=kind)
+    assert (answer.status_code, answer.json()["code"]) == (400, "multipart")
+    assert answer.json()["detail"] == "the form cannot be read: it has no end."
+
+
 FILE = ('name="audio"; filename="talk.wav"', tone())
 QUICK = ('name="checks"', b"false")
 

@@ -11,25 +11,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from emotrace.server.access.authentication import digest_of, new_key
 from emotrace.webui import mount
 from tests.server.served import app_of, tone
-
-ROOT = "/ui/en"
+from tests.webui.people import ROOT, code, joined, people, served, uploaded
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A service with pages, for two people with keys."""
-    app = app_of(data_dir=tmp_path_factory.mktemp("data"), max_bytes=200_000)
-    store = app.state.service.open()
-    app.state.keys = []
-    for name in ("ann", "bob"):
-        identifier, key = new_key()
-        store.keys.add(identifier, name, digest_of(key), {"recognize", "history"})
-        app.state.keys.append({"Authorization": f"Bearer {key}"})
-    mount(app, app.state.service)
-    with TestClient(app, base_url="http://127.0.0.1", cookies={}) as client:
+    with served(tmp_path_factory.mktemp("data")) as client:
         yield client
 
 
@@ -37,31 +27,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 def no_cookies(client: TestClient) -> None:
     """Of the tests before."""
     client.cookies.clear()
-
-
-def people(client: TestClient) -> Any:
-    found: Any = client.app
-    return found.state.keys
-
-
-def uploaded(client: TestClient, who: dict[str, str], content: bytes | None = None) -> str:
-    files = {"files": ("talk.wav", tone() if content is None else content)}
-    answer = client.post(f"{ROOT}/gradio_api/upload", files=files, headers=who)
-    assert answer.status_code == 200, answer.text
-    [path] = answer.json()
-    return str(path)
-
-
-def code(answer: Any) -> str:
-    assert answer.headers["content-type"] == "application/problem+json", answer.text[:200]
-    found: str = answer.json()["code"]
-    return found
-
-
-def joined(client: TestClient, who: dict[str, str], path: str, session: str = "ann1") -> Any:
-    file = {"path": path, "url": "http://127.0.0.1:1/x", "meta": {"_type": "gradio.FileData"}}
-    data = {"data": [file], "fn_index": 0, "session_hash": session}
-    return client.post(f"{ROOT}/gradio_api/queue/join", json=data, headers=who)
 
 
 def test_a_file_is_read_by_who_uploaded_it_only(client: TestClient) -> None:
@@ -142,7 +107,7 @@ def test_too_large_uploads_and_inputs_are_refused(client: TestClient) -> None:
 def test_uploads_do_not_fill_the_disk(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, _ = people(client)
     uploaded(client, ann)
-    monkeypatch.setattr("emotrace.webui.door.MOST_BYTES", 10)
+    monkeypatch.setattr("emotrace.webui.uploads.MOST_BYTES", 10)
     answer = client.post(f"{ROOT}/gradio_api/upload", files={"files": ("a.wav", tone())}, headers=ann)
     assert code(answer) == "busy"
 
@@ -202,9 +167,10 @@ def test_environment_and_other_hosts_are_left_alone_and_files_go_at_the_end(
     assert dict(os.environ) == before
     with TestClient(app, base_url="http://127.0.0.1") as client:
         assert client.get("/").status_code == 200
-        path = Path(uploaded(client, {}))
-        assert joined(client, {}, str(path)).status_code == 200
-        assert path.is_file() and path.is_relative_to(tmp_path)
-        assert oct(next(tmp_path.glob("emotrace-ui-*")).stat().st_mode)[-3:] == "700"
-    assert list(tmp_path.glob("emotrace-ui-*")) == []
+        name = uploaded(client, {})
+        assert joined(client, {}, name).status_code == 200
+        [path] = (tmp_path / "data" / "ui").glob(f"*/uploads/{name}")
+        assert oct(path.parents[2].stat().st_mode)[-3:] == "700"
+    assert [each.name for each in (tmp_path / "data" / "ui").iterdir()] == ["lock"]
+    assert [each.name for each in tmp_path.iterdir()] == ["data"]
     assert asked == []

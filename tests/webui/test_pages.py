@@ -197,6 +197,23 @@ def test_example_and_errors_in_one_sentence(chromium: Any, url: str, tmp_path: P
         assert sample_path().name in seen.page.locator("#em-shown .em-source").inner_text()
 
 
+def test_a_page_that_is_older_than_the_server_says_so_in_its_language(
+    chromium: Any, url: str, talk: Path
+) -> None:
+    def older(route: Any) -> None:
+        route.continue_(post_data=route.request.post_data.replace('"utterance"', '"of-another-version"'))
+
+    with visit(chromium, url, "zh") as seen:
+        seen.page.route("**/queue/join*", older)
+        seen.upload(talk)
+        seen.page.locator("#em-analyse:not([disabled])").click()
+        toast = seen.page.locator("[data-testid=toast-text]").first
+        toast.wait_for()
+        seen.page.wait_for_function("document.querySelector('[data-testid=toast-text]').dataset.code")
+        assert toast.inner_text() == "内容已不存在：请重新加载页面。"
+        assert "choices" not in seen.page.locator("body").inner_text()
+
+
 @pytest.mark.slow
 def test_too_large_a_file_is_refused_in_the_page_s_language(
     chromium: Any, talk: Path, tmp_path: Path

@@ -25,12 +25,13 @@ class Clock:
         return self.now
 
 
-def put(shelf: Shelf, owner: str = "ann") -> tuple[str, Path]:
+def put(shelf: Shelf, owner: str = "ann", **more: Any) -> tuple[str, Path]:
     result = Recognizer(encoder=FakeEncoder()).recognize(tone(seconds=1.0))
     sound = shelf.new_sound()
     sound.write_bytes(b"sound")
     nothing = Envelope(np.zeros(1, np.float32), np.zeros(1, np.float32))
     what: dict[str, Any] = {"granularity": "utterance", "embedding": False, "kept": None, "seconds": 1.0}
+    what |= {"upload": f"{sound}.upload", **more}
     found = Shelved(owner, result, when=datetime.now(), sound=sound, outline=nothing, record={}, **what)
     return shelf.add(found), sound
 
@@ -53,7 +54,7 @@ def test_a_result_is_its_owner_s(tmp_path: Path) -> None:
 
 def test_old_ones_go_with_their_sound(tmp_path: Path) -> None:
     clock = Clock()
-    shelf = Shelf(tmp_path, clock)
+    shelf = Shelf(tmp_path, clock=clock)
     old, sound = put(shelf)
     clock.now = KEPT_SECONDS + 1
     new, _ = put(shelf)
@@ -84,3 +85,18 @@ def test_old_uploads_are_removed_and_links_not_followed(tmp_path: Path) -> None:
     os.utime(uploads / "a", (then, then))
     remove_old(uploads)
     assert [path.name for path in uploads.rglob("*")] == ["new"]
+
+
+def test_what_the_history_has_no_more_is_gone_with_its_sound(tmp_path: Path) -> None:
+    kept, gone = {"a", "b"}, list[str]()
+    shelf = Shelf(tmp_path, kept.__contains__, lambda thing: gone.append(thing.upload))
+    (one, first), (two, second), (three, third) = (put(shelf, kept=each) for each in ("a", "b", None))
+    batch = shelf.batch(shelf.add(Batch("ann", (one, two, three))), "ann")
+    kept.remove("a")
+    assert refused(shelf, one, "ann") == "not-found"
+    assert not first.exists() and gone == [f"{first}.upload"]
+    assert len(list(shelf.items(batch))) == 2
+    kept.remove("b")
+    shelf.tidy()
+    assert not second.exists() and third.exists()
+    assert shelf.result(three, "ann")

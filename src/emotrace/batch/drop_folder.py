@@ -126,12 +126,14 @@ class _Watch:
             begin = time.monotonic()
             complete, growing = self._look(begin)
             took = time.monotonic() - begin
-            if complete:
-                if (stopped := self._recognise(complete[:ROUND])) is not None:
-                    return stopped
-            elif self._watching.once and not growing:
+            if not complete and not growing and self._watching.once:
                 return None
-            if len(complete) <= ROUND:
+            for start in range(0, len(complete), ROUND):
+                if stop() or (start and time.monotonic() - begin > _REST * took):
+                    break  # time for another look
+                if (stopped := self._recognise(complete[start : start + ROUND])) is not None:
+                    return stopped
+            else:
                 self._wait(max(self._watching.interval_seconds, _REST * took), stop)
         return None
 
@@ -186,7 +188,8 @@ class _Watch:
         return self._tries[file] < TRIES
 
     def _recognise(self, jobs: list[Job]) -> str | None:
-        with closing(self._engine.run(jobs)) as outcomes:
+        still = [job for job in jobs if file_state(job.file) == self._seen[job.file][0]]
+        with closing(self._engine.run(still)) as outcomes:
             for outcome in outcomes:
                 if isinstance(outcome.result, Failure) and self._is_tried_again(outcome):
                     self._in_a_row += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def meant_by(argument: str, leave_out: str | None = None) -> Iterator[str | Fail
 
     Args:
         argument: a path or a pattern.
-        leave_out: a folder that is not entered.
+        leave_out: a folder that is not entered, and in which no pattern matches.
     """
     from emotrace.results import Failure  # here, because it loads numpy, and the help must not
 
@@ -48,7 +49,10 @@ def meant_by(argument: str, leave_out: str | None = None) -> Iterator[str | Fail
             yield Failure(
                 argument, "audio", f"nothing matches the pattern {argument!r}; expected audio files"
             )
+        inside = lru_cache(maxsize=256)(partial(_is_inside, folder=leave_out))
         for match in matches:
+            if inside(os.path.dirname(match)):  # noqa: PTH120
+                continue
             if os.path.isdir(match) and "**" not in argument:  # noqa: PTH112
                 yield from in_folder(match, leave_out)
             elif not os.path.isdir(match):  # noqa: PTH112
@@ -63,7 +67,9 @@ def in_folder(folder: str, leave_out: str | None = None) -> Iterator[str | Failu
     Args:
         folder: path of it.
         leave_out: a folder below that is not entered; nor are those that a batch has written to.
+            The recording in a result folder is left out, too.
     """
+    from emotrace.outputs.folder import AUDIO_FILE, RESULT_FILE  # here, because they load numpy
     from emotrace.results import Failure
 
     found = False
@@ -76,6 +82,8 @@ def in_folder(folder: str, leave_out: str | None = None) -> Iterator[str | Failu
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if barred is not None:
             folders[:] = [name for name in folders if _identity(os.path.join(place, name)) != barred]  # noqa: PTH118
+        if AUDIO_FILE in files and RESULT_FILE in files:  # a result folder: its recording is no new one
+            files.remove(AUDIO_FILE)
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                 found = True
@@ -86,6 +94,13 @@ def in_folder(folder: str, leave_out: str | None = None) -> Iterator[str | Failu
         yield Failure(name, "audio", f"the folder {name!r} cannot be read: {reason}")
     if not found and not unreadable:
         yield Failure(folder, "no-audio", f"the folder {folder!r} holds no audio file; expected at least one")
+
+
+def _is_inside(place: str, folder: str | None) -> bool:
+    """Whether a folder is another one, or below it."""
+    if folder is None:
+        return False
+    return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
 
 
 def _identity(folder: str) -> tuple[int, int] | None:

@@ -71,8 +71,8 @@ def run_all(
         on_failure: see there.
 
     Returns:
-        That of the batch; its record has ``normal``, ``low_quality`` and ``rejection_rate`` besides. After a
-        batch that stopped early nothing is sorted.
+        That of the batch; its record has ``normal``, ``low_quality``, ``rejection_rate`` and ``stale``
+        besides. After a batch that stopped early nothing is sorted.
 
     Raises:
         EmotraceError: see :func:`~emotrace.batch.runner.run_batch`.
@@ -94,6 +94,7 @@ def run_all(
         item = folders.put(record)
         report.add(item, record)
         items.append(item)
+    batch.record["stale"] = folders.finish()
     write_reports(folder, items, delivery.preset, delivery.language)
     batch.record.update(report.sorted_counts)
     report.write(

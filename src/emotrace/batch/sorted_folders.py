@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 import shutil
@@ -14,11 +13,15 @@ from typing import Any
 from emotrace.batch.naming import Names, wanted_name
 from emotrace.errors import EmotraceError
 from emotrace.outputs.folder import AUDIO_FILE, RESULT_FILE, write_wav
+from emotrace.outputs.recalling import verdict_of
 from emotrace.outputs.records import dumps
 from emotrace.outputs.sorting_plan import LOW_QUALITY, NORMAL, PATTERN, PLACES, Sorted, is_place
 from emotrace.outputs.stored import parse_result
 from emotrace.outputs.writing import output_errors
-from emotrace.results import Array, Failure, Reason, Verdict
+from emotrace.results import Array, Failure, Verdict
+
+STALE = "stale"
+"""Where results go whose recordings were not given any more, or gave none this time."""
 
 
 class SortedFolders:
@@ -41,6 +44,7 @@ class SortedFolders:
     ) -> None:
         self._out, self._strict, self._audio = out, strict, audio
         self._names = Names()
+        self._put: set[str] = set()
         for place in PLACES:
             with output_errors(out / place):
                 is_place(out / place)
@@ -57,10 +61,11 @@ class SortedFolders:
         Raises:
             OutputError: it cannot be written.
         """
-        verdict = verdict_of(record)
+        verdict = verdict_of(record.get("verdict")) or Verdict("keep")
         low = verdict.decision == "drop" or (self._strict and verdict.decision == "flag")
         status = LOW_QUALITY if low else NORMAL
         name = self._names.take(PATTERN + wanted_name({"file": record["source"], "start": 0.0, "end": None}))
+        self._put.add(name)
         target = self._out / status / name
         other = self._out / (NORMAL if low else LOW_QUALITY) / name
         text = dumps(record, indent=2) + "\n"
@@ -73,6 +78,30 @@ class SortedFolders:
             if other.is_dir() and not other.is_symlink():
                 shutil.rmtree(other)
         return Sorted(name, f"{status}/{name}", status, parse_result(record), verdict, "none", failure)
+
+    def finish(self) -> int:
+        """All were put: what an earlier run put, and this one did not, goes to ``stale``.
+
+        Nothing is deleted, because its ``processed_audio.wav`` may be all that is left of a recording.
+
+        Returns:
+            How many folders that were.
+
+        Raises:
+            OutputError: one cannot be moved.
+        """
+        moved = 0
+        names = Names()
+        with output_errors(self._out / STALE):
+            for there in (self._out / STALE).glob(f"{PATTERN}*"):
+                names.take(there.name)
+            for place in PLACES:
+                for folder in sorted((self._out / place).glob(f"{PATTERN}*")):
+                    if folder.name not in self._put and folder.is_dir() and not folder.is_symlink():
+                        (self._out / STALE).mkdir(exist_ok=True)
+                        folder.rename(self._out / STALE / names.take(folder.name))
+                        moved += 1
+        return moved
 
     def _holds(self, folder: Path, text: str) -> bool:
         result = folder / RESULT_FILE
@@ -106,25 +135,6 @@ class SortedFolders:
             path.unlink(missing_ok=True)
             return Failure(source, error.code, f"{AUDIO_FILE} is missing: {error}")
         return None
-
-
-def verdict_of(record: Mapping[str, Any]) -> Verdict:
-    """The verdict in a record; without one the result is kept.
-
-    >>> verdict_of({"verdict": None}).decision
-    'keep'
-    """
-    verdict = record.get("verdict")
-    if not verdict:
-        return Verdict("keep")
-    reasons = (_reason(reason) for reason in verdict["reasons"])
-    return Verdict(verdict["decision"], tuple(reasons))
-
-
-def _reason(record: Mapping[str, Any]) -> Reason:
-    value, threshold = (math.nan if record[n] is None else record[n] for n in ("value", "threshold"))
-    texts = (record[name] for name in ("sentence", "sentence_zh", "advice", "advice_zh"))
-    return Reason(record["code"], record["decision"], value, threshold, *texts)
 
 
 def _encoded(text: str) -> bytes:

@@ -118,7 +118,7 @@ def revoke(
 @contextmanager
 def opened(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
     """The store of the service that the settings speak of."""
-    from emotrace.cli.serve import check_extra
+    from emotrace.cli.serve import check_extra, for_us_alone
 
     check_extra()
     from emotrace.server.settings import Settings
@@ -127,11 +127,12 @@ def opened(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
     given = {name: value for name, value in (("config", config), ("data_dir", data_dir)) if value is not None}
     settings = Settings.of(**given)
     url = settings.database_url
-    store = Store(None if url is None else url.get_secret_value(), settings.data_folder)
-    try:
-        yield store
-    finally:
-        store.close()
+    with for_us_alone():
+        store = Store(None if url is None else url.get_secret_value(), settings.data_folder)
+        try:
+            yield store
+        finally:
+            store.close()
 
 
 def _moment(text: str) -> datetime:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +15,7 @@ from typer.core import TyperCommand
 from emotrace.cli.messages import tell
 
 if TYPE_CHECKING:
+    from emotrace.server.run import Server
     from emotrace.server.settings import Settings
     from emotrace.server.settings_sources import Setting
 
@@ -55,7 +60,10 @@ def serve(
 
         typer.echo(toml_of(settings), nl=False)
         return
-    _run(settings)
+    if settings.ui:
+        check_extra(("gradio",), "the web page (without it: --no-ui)")
+    with for_us_alone():
+        _run(settings)
 
 
 _GIVEN = "emotrace.serve"
@@ -120,16 +128,67 @@ def _run(settings: Settings) -> None:
             app: Any = server.config.app
             mount(app, app.state.service)
         log_to_stderr(settings)
-        asked = "" if settings.token is None else ", for those who have the token"
-        tell(f"listening on {url_of(listener, settings.tls_cert is not None)}{asked} (Ctrl-C stops)")
-        if settings.insecure and settings.token is None:
-            tell("warning: INSECURE: unless there are keys, everybody who reaches this may do everything")
+        asks = _asks(server, settings)
+        asked = ", for those who have a key" if asks else ""
+        url = url_of(listener, settings.tls_cert is not None)
+        _tell(settings, f"listening on {url}{asked}; the data are in {settings.data_folder} (Ctrl-C stops)")
+        for warning in _warnings(settings, asks):
+            _tell(settings, warning, logging.WARNING)
         server.run(sockets=[listener])
-    tell("stopped")
+    _tell(settings, "stopped")
 
 
-def check_extra() -> None:
-    """Refuse to go on without what the service needs.
+def _asks(server: Server, settings: Settings) -> bool:
+    """Whether nobody is answered without a key or the token."""
+    if settings.token is not None:
+        return True
+    app: Any = server.config.app
+    return bool(app.state.service.open().keys.list())
+
+
+def _warnings(settings: Settings, asks: bool) -> Iterator[str]:
+    from emotrace.server.address import is_local
+
+    if settings.insecure and not asks:
+        yield "INSECURE: unless there are keys, everybody who reaches this may do everything"
+    if asks and settings.tls_cert is None and not (is_local(settings) or settings.trusted_proxies):
+        yield (
+            "keys and recordings travel over plain HTTP, which others may read: give --tls-cert and "
+            "--tls-key, or put a proxy with TLS before it (--trusted-proxies)"
+        )
+
+
+def _tell(settings: Settings, sentence: str, level: int = logging.INFO) -> None:
+    """Say something about the whole service: to people, or as a line of the log for programs."""
+    if settings.log_format == "json":
+        logging.getLogger("emotrace.server").log(level, sentence)
+    else:
+        tell(f"warning: {sentence}" if level == logging.WARNING else sentence)
+
+
+@contextmanager
+def for_us_alone() -> Iterator[None]:
+    """What is written meanwhile, nobody else may read, whoever made the folder."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+NEEDED = (
+    *("fastapi", "uvicorn", "python_multipart", "pydantic_settings", "prometheus_client", "itsdangerous"),
+    *("websockets", "sqlalchemy", "alembic", "dbos", "filelock", "h11"),
+)
+"""Packages of the extra that the service cannot do without."""
+
+
+def check_extra(needed: Sequence[str] = NEEDED, what: str = "the service") -> None:
+    """Refuse to go on without some packages.
+
+    Args:
+        needed: names to import.
+        what: needs them.
 
     Raises:
         MissingExtraError: a package is missing.
@@ -138,17 +197,8 @@ def check_extra() -> None:
 
     from emotrace.errors import MissingExtraError
 
-    needed = (
-        "fastapi",
-        "uvicorn",
-        "python_multipart",
-        "pydantic_settings",
-        "prometheus_client",
-        "itsdangerous",
-        "websockets",
-    )
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise MissingExtraError(
-            f"the service needs {', '.join(missing)}, which is not installed; pip install 'emotrace[server]'"
+            f"{what} needs {', '.join(missing)}, which is not installed; pip install 'emotrace[server]'"
         )

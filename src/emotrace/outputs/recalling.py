@@ -89,7 +89,7 @@ def _recalled(
         smoothed=smoothed,
         smoothing=_smoothing(record["smoothing"]),
         change_points=tuple(_of(ChangePoint, each) for each in record["change_points"]),
-        verdict=_verdict(record["verdict"]),
+        verdict=verdict_of(record["verdict"]),
     )
 
 
@@ -105,7 +105,12 @@ def _smoothing(record: Mapping[str, Any] | None) -> Smoothing | None:
     return Smoothing(record["method"], math.inf if latency is None else latency)
 
 
-def _verdict(record: Mapping[str, Any] | None) -> Verdict | None:
-    if record is None:
+def verdict_of(record: Mapping[str, Any] | None) -> Verdict | None:
+    """The verdict that a record is of; None without one.
+
+    >>> verdict_of({"decision": "keep", "reasons": []}).decision
+    'keep'
+    """
+    if not record:
         return None
     return Verdict(record["decision"], tuple(_of(Reason, each) for each in record["reasons"]))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from emotrace.errors import OptionError
+from emotrace.options import in_words
 from emotrace.results import Reason
 
 
@@ -342,6 +343,6 @@ def problem(error: ValidationError) -> tuple[str, str]:
     name = str(first["loc"][0]) if first["loc"] else "rules"
     if first["type"] == "extra_forbidden":
         return name, f"there is no threshold {name!r}; expected one of {', '.join(Rules.model_fields)}"
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    message = in_words(first["msg"])
     message = message.replace("a valid frozenset", "a list of codes of rules")
     return name, f"{name} is {first['input']!r}; {message}"

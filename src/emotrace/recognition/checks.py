@@ -92,7 +92,12 @@ def silence_error(samples: Array, label: str) -> NoSpeechError:
     """The error of a silent recording."""
     offset = float(samples.mean()) if len(samples) else 0.0
     what = f"only a constant offset of {offset:+.3f}" if abs(offset) > 1e-3 else "only silence"
+    return nothing_error(samples_to_seconds(len(samples)), label, what)
+
+
+def nothing_error(seconds: float, label: str, what: str = "only silence") -> NoSpeechError:
+    """The same of a recording whose samples are gone."""
     return NoSpeechError(
-        f"{label} holds {what} ({samples_to_seconds(len(samples)):.2f} s under {SILENT_DB:.0f} dB); "
+        f"{label} holds {what} ({seconds:.2f} s under {SILENT_DB:.0f} dB); "
         "expected speech: check the microphone or the channel"
     )

@@ -13,7 +13,7 @@ from emotrace.audio.sources import quoted
 from emotrace.errors import ModelError, NoSpeechError
 from emotrace.labels import LABELS
 from emotrace.models.encoder import Encoder, Encoding, check_length, check_shortest, fewest_samples
-from emotrace.recognition.checks import check_loudness, is_silent, silence_error
+from emotrace.recognition.checks import SILENT_DB, check_loudness, is_silent, nothing_error, silence_error
 from emotrace.recognition.cutting import Begun, Cut, Cutting
 from emotrace.recognition.options import RecognitionOptions
 from emotrace.recognition.references import RunningReference
@@ -252,6 +252,8 @@ class Listener:
 
     def _check_heard(self, measures: SignalMeasures) -> None:
         if self._cutting is not None and self._heard.embedding_sum is None:
+            if measures.peak_db < SILENT_DB:
+                raise nothing_error(measures.duration, self.label)
             quiet = f", at a level of only {measures.level_db:.0f} dB" if measures.level_db < QUIET_DB else ""
             raise NoSpeechError(
                 f"{self.label}: no speech was found in {measures.duration:.1f} s{quiet}; expected a "

@@ -55,10 +55,12 @@ def router(service: Service) -> APIRouter:
         found = [schemas.PresetRow.of(preset) for preset in service.presets.values()]
         return _model(schemas.PresetList(presets=found))
 
+    @routes.head("/health", include_in_schema=False)
     @routes.get("/health", summary="Whether the process answers", response_model=schemas.Health)
     async def health() -> Response:
         return _model(schemas.Health(status="ok"))
 
+    @routes.head("/ready", include_in_schema=False)
     @routes.get(
         "/ready",
         summary="Whether a recognition would be answered now",

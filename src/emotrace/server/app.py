@@ -105,6 +105,7 @@ def _add_errors(app: FastAPI) -> None:
         if "Allow" in headers:  # of one route only; the path may have others
             route = getattr(request.scope.get("route"), "path", "")
             methods = {method.upper() for method in app.openapi()["paths"].get(route, ())}
+            methods |= {"HEAD"} if route in OPEN else set()  # which are not in the document
             headers["Allow"] = ", ".join(sorted({*methods, *headers["Allow"].split(", ")}))
         return problem_response(RequestError(code, sentence, headers))
 

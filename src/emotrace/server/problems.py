@@ -47,6 +47,7 @@ KINDS: dict[str, Kind] = {
     "upload-timeout": Kind(408, "the request was sent too slowly"),
     "limit": Kind(413, "more bytes or seconds than allowed"),
     "content-type": Kind(415, "the body is of another type than expected"),
+    "headers": Kind(431, "the address and headers are larger than allowed"),
     "wrong-host": Kind(421, "the Host header names another host"),
     "input": Kind(422, "the recording cannot be used: too short, or far out of range"),
     "audio": Kind(422, "the file cannot be read as audio"),

@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 
 from emotrace.recognition import Recognizer
+from emotrace.server.access.guard import HEAD_BYTES
 from emotrace.server.access.protocols import PatientHttp, QuietWebSockets
 from emotrace.server.access.proxies import tls_of
 from emotrace.server.app import create_app
@@ -17,7 +18,6 @@ from emotrace.server.service import Service
 from emotrace.server.settings import Settings
 
 _LONGER = 5.0  # than any deadline, before what runs is given up
-_HEADER_BYTES = 32 * 1024
 
 
 class Server(uvicorn.Server):
@@ -69,7 +69,7 @@ def server_of(settings: Settings, load: Callable[[str], Recognizer] | None = Non
         server_header=False,
         proxy_headers=False,  # see proxies.py
         **tls_of(settings),
-        h11_max_incomplete_event_size=_HEADER_BYTES,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_graceful_shutdown=round(longest),
     )
     return Server(config, app.state.service)

@@ -137,8 +137,8 @@ class Limiting(BaseModel):
         upload_seconds: time to send a request.
         max_bytes: larger requests are refused.
         max_seconds: longer recordings are refused.
-        decode_workers: processes that decode what was uploaded; None is as many as ``workers``, 0 decodes in
-            the service itself.
+        decode_workers: processes that decode what was uploaded; by default as many as ``workers``; 0 decodes
+            in the service itself.
         decode_memory_bytes: what decoding one recording may take.
         decode_cpu_seconds: computing time that decoding one recording may take, or a twentieth of the longest
             that is allowed, if that is more.

@@ -148,7 +148,7 @@ def sentence(record: type[BaseSettings], error: ValidationError) -> str:
     first = error.errors(include_input=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     if name in secrets_of(record):
-        return first["msg"].removeprefix("Value error, ")
+        return options.in_words(first["msg"])
     return options.sentence(record, error).replace("option ", "setting ", 1)
 
 

@@ -144,7 +144,7 @@ async def _parsed(request: Request, files: int, folder: Path | None) -> FormData
     limits = {"max_files": files, "max_fields": MAX_FIELDS, "max_part_size": MAX_FIELD_BYTES}
     try:
         if folder is None:
-            return await request.form(**limits)
+            return await _Whole(request.headers, request.stream(), **limits).parse()
         with output_errors("jobs"):
             return await _Storing(request.headers, request.stream(), **limits).into(folder)
     except HTTPException as error:
@@ -163,22 +163,36 @@ class _Stored(UploadFile):
         await run_in_threadpool(self.file.close)
 
 
-class _Storing(MultiPartParser):
-    """A parser that writes each file where it is to stay."""
+class _Whole(MultiPartParser):
+    """A parser that takes nothing without an end."""
 
-    async def into(self, folder: Path) -> FormData:
-        self._folder, self._count, self._ended = folder, 0, False
+    _ended = False
+
+    async def parse(self) -> FormData:
         try:
-            data = await self.parse()
-        finally:
+            data = await super().parse()
+            if not self._ended:  # a proxy may end what its client did not send to the end
+                raise MultiPartException("it has no end.")
+        except BaseException:
             for file in self._files_to_close_on_error:
                 file.close()
-        if not self._ended:  # a proxy may end what its client did not send to the end
-            raise MultiPartException("it has no end.")
+            raise
         return data
 
     def on_end(self) -> None:
         self._ended = True
+
+
+class _Storing(_Whole):
+    """A parser that writes each file where it is to stay."""
+
+    async def into(self, folder: Path) -> FormData:
+        self._folder, self._count = folder, 0
+        try:
+            return await self.parse()
+        finally:
+            for file in self._files_to_close_on_error:
+                file.close()
 
     def on_headers_finished(self) -> None:
         super().on_headers_finished()

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     ColumnElement,
@@ -212,6 +212,17 @@ class Jobs:
         query = select(job_items).where(job_items.c.job == id).order_by(job_items.c.number)
         with self._database.reading() as connection:
             return tuple(Item(**row) for row in connection.execute(query).mappings())
+
+    def states(self) -> dict[str, int]:
+        """How many recordings of all jobs are in each state.
+
+        Raises:
+            StoreError: the database cannot be reached.
+        """
+        query = select(job_items.c.state, func.count()).group_by(job_items.c.state)
+        with self._database.reading() as connection:
+            found = {state: int(count) for state, count in connection.execute(query)}
+        return {state: found.get(state, 0) for state in get_args(State)}
 
     def cancel(self, id: str, owner: str | None, *, actor: str) -> bool:  # noqa: A002
         """Begin none of its recordings any more; whether there is such a job. What is done stays.

@@ -10,7 +10,7 @@ import gradio as gr
 
 from emotrace.errors import EmotraceError
 from emotrace.server.monitoring.logs import log
-from emotrace.webui.calls import Calls, Step, caller, watched
+from emotrace.webui.calls import Calls, Step, caller, place_of, watched
 from emotrace.webui.controls import QUIET, fields_of, option_controls, recording_control
 from emotrace.webui.downloads import links_of
 from emotrace.webui.markup import note, progress
@@ -54,11 +54,11 @@ def build(calls: Calls, words: Words, sample: Path) -> None:
             who = caller(request, "recognize")
             fields = fields_of(granularity, model, smooth, preset, embedding)
             step = Step()
-            async for name in watched(calls.recognise(path, fields, who, step)):
+            async for name in watched(calls.recognise(path, fields, who, place_of(request), step)):
                 if name is None:
                     yield progress(words(step.text), step.share), gr.skip()
                 else:
-                    yield view(name, calls.shelf.result(name, who.key), words), ready
+                    yield view(name, calls.shelf.shown(name, who.key), words), ready
         except Exception as error:
             yield failed(error, words), ready
 

@@ -12,8 +12,9 @@ import gradio as gr
 from emotrace.errors import EmotraceError
 from emotrace.results import Failure
 from emotrace.server.access.callers import Caller
+from emotrace.server.access.limits import Place
 from emotrace.server.monitoring.logs import log
-from emotrace.webui.calls import Calls, Step, caller, upload_name, watched
+from emotrace.webui.calls import Calls, caller, place_of, watched
 from emotrace.webui.controls import QUIET, fields_of, option_controls
 from emotrace.webui.downloads import BATCHES
 from emotrace.webui.markup import badge, clock, label, note, percent, progress, size, table
@@ -59,7 +60,7 @@ def build(calls: Calls, words: Words) -> None:
             who = caller(request, "recognize")
             fields = fields_of(granularity, model, smooth, preset, embedding)
             items: list[str | Failure | None] = [None] * len(paths)
-            run = _Run(calls, words, who, fields, paths, items)
+            run = _Run(calls, words, who, place_of(request), fields, paths, items)
             async for finished in watched(run.all()):
                 done = len(paths) - items.count(None)
                 if finished is None:
@@ -81,12 +82,14 @@ class _Run:
         calls: Calls,
         words: Words,
         who: Caller,
+        place: Place,
         fields: dict[str, str],
         paths: list[str],
         items: list[str | Failure | None],
     ) -> None:
         self._calls, self._words, self._who, self._fields = calls, words, who, fields
-        self._paths, self._items = paths, items
+        self._place, self._paths, self._items = place, paths, items
+        self._names = [calls.uploads.name(path, who.key) for path in paths]
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def all(self) -> bool:
@@ -100,15 +103,16 @@ class _Run:
         return True
 
     async def _one(self, i: int) -> None:
-        name = upload_name(self._paths[i])
         async with self._places:
             try:
-                self._items[i] = await self._calls.patiently(self._paths[i], self._fields, self._who, Step())
+                self._items[i] = await self._calls.patiently(
+                    self._paths[i], self._fields, self._who, self._place
+                )
             except EmotraceError as error:
-                self._items[i] = Failure(name, error.code, self._words.error(error))
+                self._items[i] = Failure(self._names[i], error.code, self._words.error(error))
             except Exception as error:
                 log.error("unexpected error in a batch", exc_info=error)
-                self._items[i] = Failure(name, "bug", self._words.error(error))
+                self._items[i] = Failure(self._names[i], "bug", self._words.error(error))
 
     def table(self) -> str:
         """What is there so far."""
@@ -132,14 +136,14 @@ class _Run:
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         words = self._words
-        for path, item in zip(self._paths, self._items, strict=True):
-            name = f'<span class="em-file">{escape(upload_name(path))}</span>'
+        for called, item in zip(self._names, self._items, strict=True):
+            name = f'<span class="em-file">{escape(called)}</span>'
             if item is None:
                 yield name, "…", "", "", ""
             elif isinstance(item, Failure):
                 yield name, f'<span class="em-bad">{escape(item.reason)}</span>', "", "", ""
             else:
-                record = self._calls.shelf.result(item, self._who.key).record
+                record = self._calls.shelf.shown(item, self._who.key).record
                 verdict = badge(record["verdict"]["decision"], words, short=True) if record["verdict"] else ""
                 yield (
                     name,

@@ -16,7 +16,9 @@ from emotrace.audio import stream
 from emotrace.outputs import Granularity, frame_records, recognition_record
 from emotrace.outputs.folder import write_wav
 from emotrace.results import Array, Recognition
+from emotrace.server.access import limits
 from emotrace.server.access.callers import Caller, Scope, require
+from emotrace.server.access.limits import Place
 from emotrace.server.api import check_card
 from emotrace.server.forms import RecognitionForm
 from emotrace.server.keeping import Outlined
@@ -26,6 +28,8 @@ from emotrace.server.service import Service
 from emotrace.server.uploads import Upload
 from emotrace.server.work import GoOn
 from emotrace.webui.shelf import Shelf, Shelved
+from emotrace.webui.uploads import Uploads
+from emotrace.webui.workplace import RESULTS, UPLOADS
 
 Result = TypeVar("Result")
 
@@ -53,13 +57,11 @@ def caller(request: gr.Request, scope: Scope) -> Caller:
     return require(request.request, scope)
 
 
-def upload_name(path: str) -> str:
-    """What the user calls an uploaded file.
-
-    >>> upload_name("/tmp/x/talk.wav")
-    'talk.wav'
-    """
-    return Path(path).name
+def place_of(request: gr.Request) -> Place:
+    """Gives places of the limit of what the caller may do at the same time."""
+    if request.request is None:
+        raise RequestError("unauthorized", "nobody said who asks; load the page again")
+    return limits.place_of(request.request)
 
 
 async def watched(work: Awaitable[Result]) -> AsyncIterator[Result | None]:
@@ -87,14 +89,35 @@ class Calls:
 
     Args:
         service: answers.
+        place: private folder of the pages.
+
+    Attributes:
+        uploads: and whose they are.
         shelf: holds what was answered.
     """
 
-    def __init__(self, service: Service, shelf: Shelf) -> None:
-        self.service, self.shelf = service, shelf
+    def __init__(self, service: Service, place: Path) -> None:
+        self.service = service
+        self.uploads = Uploads(place / UPLOADS)
+        self.shelf = Shelf(place / RESULTS, self._is_kept, self._forget)
 
-    async def recognise(self, path: str, fields: Mapping[str, str], who: Caller, step: Step) -> str:
+    def _is_kept(self, id: str) -> bool:  # noqa: A002
+        return self.service.open().recognitions.get(id, None) is not None
+
+    def _forget(self, gone: Shelved) -> None:
+        self.uploads.drop(gone.upload, gone.owner)
+
+    async def recognise(
+        self, path: str, fields: Mapping[str, str], who: Caller, place: Place, step: Step
+    ) -> str:
         """Recognise an uploaded file; the identifier of the result on the shelf.
+
+        Args:
+            path: of the file.
+            fields: of the form of the REST API.
+            who: asks.
+            place: see :func:`place_of`.
+            step: how far it is.
 
         Raises:
             EmotraceError: it is refused, or fails.
@@ -114,7 +137,7 @@ class Calls:
             with (
                 self.service.models.using(name) as recognizer,
                 Path(path).open("rb") as file,
-                Upload(upload_name(path), file, self.service.decoders) as upload,
+                Upload(self.uploads.name(path, who.key), file, self.service.decoders) as upload,
             ):
                 check_card(recognizer.card)
                 step.text = "step.read"
@@ -137,6 +160,7 @@ class Calls:
                 granularity=asked.granularity,
                 when=datetime.now(),
                 sound=sound,
+                upload=path,
                 outline=heard.outline,
                 embedding=asked.embedding,
                 kept=receipt.id,
@@ -145,29 +169,26 @@ class Calls:
             )
 
         limit = self.service.settings.deadline_seconds
-        shelved = await self.service.queue.run(work, seconds=limit, gone=_never())
+        with place():
+            shelved = await self.service.queue.run(work, seconds=limit, gone=_never(), caller=who.key)
         return self.shelf.add(shelved)
 
-    async def patiently(self, path: str, fields: Mapping[str, str], who: Caller, step: Step) -> str:
+    async def patiently(self, path: str, fields: Mapping[str, str], who: Caller, place: Place) -> str:
         """The same, which waits while the service is busy."""
-        while (name := await self._unless_busy(path, fields, who, step)) is None:
+        while True:
+            try:
+                return await self.recognise(path, fields, who, place, Step())
+            except RequestError as error:
+                if error.code != "busy":
+                    raise
             await asyncio.sleep(BUSY_SECONDS)
-        return name
-
-    async def _unless_busy(self, path: str, fields: Mapping[str, str], who: Caller, step: Step) -> str | None:
-        try:
-            return await self.recognise(path, fields, who, step)
-        except RequestError as error:
-            if error.code != "busy":
-                raise
-            return None
 
     def _recorded(self, upload: Upload, asked: RecognitionForm) -> Path:
         """The sound as it was heard, for the player and the result folder."""
         sound = self.shelf.new_sound()
         try:
-            limits = asked.limits(self.service.settings)
-            write_wav(sound, stream(upload, channel=asked.channel, limits=limits))
+            blocks = stream(upload, channel=asked.channel, limits=asked.limits(self.service.settings))
+            write_wav(sound, blocks)
         except BaseException:
             sound.unlink(missing_ok=True)
             raise

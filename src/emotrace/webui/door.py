@@ -10,21 +10,23 @@ import asyncio
 import json
 import re
 import secrets
-import threading
 from collections import OrderedDict
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qs
 
 from gradio.routes import App
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope, Send
 
-from emotrace.server.access.callers import caller_of
+from emotrace.errors import EmotraceError
+from emotrace.server.access.callers import caller_of, require
+from emotrace.server.access.limits import place_of
 from emotrace.server.problems import RequestError, json_bytes
-from emotrace.webui.shelf import bytes_in
+from emotrace.webui.answers import Answer, Collected, Uploaded
+from emotrace.webui.uploads import Uploads
 
 OPEN = (
     ("GET", r"/(assets|static)/[\w./-]+"),
@@ -45,34 +47,18 @@ OPEN = (
 MAX_INPUT_BYTES = 1024**2
 """Of the values of a page's controls; files come as uploads."""
 
-MOST_BYTES = 4 * 1024**3
-"""Of uploads that are kept at a time."""
-
 REMEMBERED = 20_000
-"""Uploads and sessions whose owner is known."""
+"""Sessions whose owner is known."""
 
+_JOIN, _FILE = "/gradio_api/queue/join", "/gradio_api/file="
+_BODIES: dict[str, dict[str, type]] = {
+    _JOIN: {"session_hash": str, "fn_index": int, "data": list},
+    "/gradio_api/cancel": {"session_hash": str, "fn_index": int, "event_id": str},
+    "/gradio_api/reset": {"event_id": str},
+}
+_NAME = re.compile(r"\w{1,100}")
 _STALE = ("x-forwarded-host", "x-forwarded-proto", "accept-encoding")
 _HASHED = re.compile(r"/assets/.+-[\w-]{8}\.\w+")
-
-
-class Known:
-    """Pairs of a thing and its owner; the oldest are forgotten."""
-
-    def __init__(self) -> None:
-        self._pairs: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def add(self, thing: str, owner: str) -> None:
-        """Note that a thing is an owner's."""
-        with self._lock:
-            self._pairs[thing, owner] = None
-            self._pairs.move_to_end((thing, owner))
-            while len(self._pairs) > REMEMBERED:
-                self._pairs.popitem(last=False)
-
-    def has(self, thing: str, owner: str) -> bool:
-        """Whether a thing is an owner's."""
-        return (thing, owner) in self._pairs
 
 
 class Door:
@@ -81,13 +67,11 @@ class Door:
     Args:
         app: Gradio's application.
         root: path that it is mounted at.
-        folder: of the uploads.
-        shared: files that everybody may read.
+        uploads: and whose they are.
     """
 
-    def __init__(self, app: App, root: str, folder: Path, shared: frozenset[str]) -> None:
-        self._app, self._root, self._folder, self._shared = app, root, folder, shared
-        self._uploads = Known()
+    def __init__(self, app: App, root: str, uploads: Uploads) -> None:
+        self._app, self._root, self._uploads = app, root, uploads
         self._sessions: OrderedDict[str, str] = OrderedDict()
 
     def opens(self, method: str, path: str) -> bool:
@@ -101,26 +85,45 @@ class Door:
             RequestError: it asks for what is another caller's, or is no request of a page.
         """
         path = scope["path"].removeprefix(self._root)
-        owner = caller_of(Request(scope)).key
-        self._check_session(parse_qs(scope["query_string"].decode("latin-1")), path, owner)
-        if path.startswith("/gradio_api/file="):
-            self._check_file(path.partition("=")[2], owner)
-        elif path == "/gradio_api/queue/join":
-            receive = await self._inputs(receive, owner)
-        elif path == "/gradio_api/upload":
-            await asyncio.to_thread(self._check_room)
-            send = _Uploading(send, self._uploads, owner).send
-        elif _HASHED.fullmatch(path):
-            send = _cached(send)
-        refusing = _Refusing(receive, send)
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        request, is_upload = Request(scope), path == "/gradio_api/upload"
+        owner = caller_of(request).key
+        self._check_query(query, path, owner)
+        with ExitStack() as until_end:
+            if path.startswith(_FILE):
+                found = self._uploads.path(path.removeprefix(_FILE))
+                self._uploads.check(found, owner)
+                path = _FILE + found
+            elif path.rstrip("/") in _BODIES:
+                receive = await self._inputs(path.rstrip("/"), receive, request)
+            elif is_upload:
+                require(request, "recognize")
+                until_end.enter_context(place_of(request)())
+                await asyncio.to_thread(self._uploads.check_room, owner)
+                send = Uploaded(send, self._uploads, owner).send
+            elif _HASHED.fullmatch(path):
+                send = _cached(send)
+            await self._answer(
+                inner(scope, path, self._root), Answer(receive, send, self._uploads), is_upload
+            )
+
+    async def _answer(self, scope: Scope, answer: Answer, is_upload: bool) -> None:
         try:
-            await self._app(inner(scope, path, self._root), refusing.receive, refusing.send)
-        finally:
-            refusing.tell()
+            await self._app(scope, answer.receive, answer.send)
+        except (OSError, ClientDisconnect, EmotraceError):
+            answer.tell()
+            raise
+        except Exception as error:
+            if is_upload and not answer.has_begun:
+                raise RequestError(
+                    "multipart", "the upload is no form, or a broken one; send it again"
+                ) from error
+            await answer.end(error)
+        answer.tell()
 
     async def page(self, scope: Scope, receive: Receive) -> tuple[int, str]:
         """Status and text of Gradio's page."""
-        collected = _Collecting()
+        collected = Collected()
         await self._app(inner({**scope, "query_string": b""}, "/", self._root), receive, collected.send)
         return collected.status, collected.body.decode("utf-8", "replace")
 
@@ -128,37 +131,36 @@ class Door:
         """Let go of the pages that are open."""
         self._app.stop_event.set()
 
-    def _check_file(self, path: str, owner: str) -> None:
-        if path not in self._shared and not self._uploads.has(path, owner):
-            raise RequestError("not-found", "there is no such file; upload it again")
-
-    def _check_room(self) -> None:
-        """Refuse uploads that would fill the disk, until older ones were removed."""
-        if bytes_in(self._folder) > MOST_BYTES:
-            raise RequestError("busy", "too many uploads are here already; try again in an hour")
-
-    def _check_session(self, query: Mapping[str, list[str]], path: str, owner: str) -> None:
-        named = query.get("session_hash", [])
+    def _check_query(self, query: Mapping[str, list[str]], path: str, owner: str) -> None:
+        named = [*query.get("session_hash", []), *query.get("upload_id", [])]
         if path.startswith("/gradio_api/heartbeat/"):
-            named = [*named, path.rpartition("/")[2]]
+            named.append(path.rpartition("/")[2])
         for each in named:
-            if self._sessions.setdefault(each, owner) != owner:
-                raise RequestError("not-found", "the page is another caller's; load it again")
-            self._sessions.move_to_end(each)
+            self._check_session(each, owner)
+        if path == "/gradio_api/upload_progress" and len(query.get("upload_id", [])) != 1:
+            raise RequestError("bad-request", "the request names no upload; load the page again")
+        if path == "/gradio_api/queue/data":
+            known = self._app.get_blocks()._queue.pending_messages_per_session
+            if not (named and all(each in known for each in named)):
+                raise RequestError("not-found", "the page is not known here any more; load it again")
+
+    def _check_session(self, name: Any, owner: str) -> None:
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
+            raise RequestError("bad-request", "the request names no page; load the page again")
+        if self._sessions.setdefault(name, owner) != owner:
+            raise RequestError("not-found", "the page is another caller's; load it again")
+        self._sessions.move_to_end(name)
         while len(self._sessions) > REMEMBERED:
             self._sessions.popitem(last=False)
 
-    async def _inputs(self, receive: Receive, owner: str) -> Receive:
-        """The values of a page, after the files among them were found to be the caller's."""
+    async def _inputs(self, path: str, receive: Receive, request: Request) -> Receive:
+        """The body of a page's request, after what it names was found to be there, and the caller's."""
+        content = await _body(receive)
         try:
-            values = json.loads(await _body(receive))
+            body = json_bytes(self._checked(path, json.loads(content), request))
         except (ValueError, RecursionError):
             raise RequestError("bad-request", "the request is no JSON; load the page again") from None
-        if not isinstance(values, dict):
-            raise RequestError("bad-request", "the request is no JSON object; load the page again")
-        self._check_session({"session_hash": [str(values.get("session_hash"))]}, "", owner)
-        self._check_values(values, owner)
-        message: Message = {"type": "http.request", "body": json_bytes(values), "more_body": False}
+        message: Message = {"type": "http.request", "body": body, "more_body": False}
         sent = iter([message])
 
         async def again() -> Message:
@@ -166,16 +168,45 @@ class Door:
 
         return again
 
-    def _check_values(self, value: Any, owner: str) -> None:
-        if isinstance(value, list):
-            for each in value:
-                self._check_values(each, owner)
-        elif isinstance(value, dict):
-            if "path" in value:
-                self._check_file(str(value["path"]), owner)
-                value.pop("url", None)
-            for each in value.values():
-                self._check_values(each, owner)
+    def _checked(self, path: str, values: Any, request: Request) -> dict[str, Any]:
+        """What of a body is passed on."""
+        fields = _BODIES[path]
+        if not isinstance(values, dict) or not all(type(values.get(name)) is fields[name] for name in fields):
+            raise RequestError("bad-request", f"the request needs {', '.join(fields)}; load the page again")
+        owner = caller_of(request).key
+        if "session_hash" in fields:
+            self._check_session(values["session_hash"], owner)
+        body = {name: values[name] for name in fields}
+        if path == _JOIN:
+            self._check_join(values, request, owner)
+            trigger = values.get("trigger_id")
+            body["trigger_id"] = trigger if type(trigger) is int else None
+            body["event_data"] = values.get("event_data")
+        return body
+
+    def _check_join(self, values: dict[str, Any], request: Request, owner: str) -> None:
+        known = self._app.get_blocks().fns.get(values["fn_index"])
+        if known is None or len(values["data"]) != len(known.inputs):
+            raise RequestError("bad-request", "the page has nothing that takes these values; load it again")
+        files = list(_files_in([values["data"], values.get("event_data")]))
+        if files:
+            require(request, "recognize")
+        for each in files:
+            path = self._uploads.path(str(each["path"]))
+            self._uploads.check(path, owner)
+            if isinstance(name := each.get("orig_name"), str) and name:
+                self._uploads.call(path, owner, name)
+            each["path"] = path
+            each.pop("url", None)
+
+
+def _files_in(value: Any) -> Iterator[dict[str, Any]]:
+    """What is a file for Gradio."""
+    if isinstance(value, dict) and "path" in value:
+        yield value
+    if isinstance(value, (dict, list)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _files_in(each)
 
 
 def inner(scope: Scope, path: str, root: str) -> Scope:
@@ -193,63 +224,6 @@ def inner(scope: Scope, path: str, root: str) -> Scope:
 def new_nonce() -> str:
     """Tells a page's own scripts from others."""
     return secrets.token_urlsafe(16)
-
-
-class _Collecting:
-    def __init__(self) -> None:
-        self.status, self.body = 500, b""
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        else:
-            self.body += message.get("body", b"")
-
-
-class _Refusing:
-    """Answers a request that is refused while it is read as all others are, not as Gradio would."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
-        self._error: RequestError | None = None
-
-    async def receive(self) -> Message:
-        try:
-            return await self._receive()
-        except RequestError as error:
-            self._error = error
-            raise
-
-    async def send(self, message: Message) -> None:
-        if self._error is None:
-            await self._send(message)
-
-    def tell(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-
-class _Uploading:
-    """Notes whose the files of an upload are, which its answer names."""
-
-    def __init__(self, send: Send, uploads: Known, owner: str) -> None:
-        self._send, self._uploads, self._owner = send, uploads, owner
-        self._body = b""
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.body":
-            self._body += message.get("body", b"")
-            if not message.get("more_body", False):
-                self._note()
-        await self._send(message)
-
-    def _note(self) -> None:
-        try:
-            named = json.loads(self._body)
-        except ValueError:
-            return
-        for path in named if isinstance(named, list) else []:
-            self._uploads.add(str(path), self._owner)
 
 
 def _cached(send: Send) -> Send:

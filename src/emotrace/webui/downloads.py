@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,8 +21,11 @@ from emotrace.errors import MissingExtraError
 from emotrace.outputs import CsvTable, save_picture, write_folder
 from emotrace.outputs.formats import FORMATS
 from emotrace.results import Failure
+from emotrace.server import renderings
 from emotrace.server.access.callers import caller_of
 from emotrace.server.problems import RequestError
+from emotrace.server.service import Service
+from emotrace.server.work import GoOn
 from emotrace.store import Kept
 from emotrace.webui.calls import wav_blocks
 from emotrace.webui.languages import LANGUAGES, Language
@@ -54,23 +57,39 @@ def links_of(name: str, found: Shelved, words: Words) -> Links:
 def kept_links(kept: Kept, words: Words) -> Links:
     """Where the files of a result in the history are: what the REST API answers."""
     address = f"/v1/recognitions/{kept.id}"
-    names = [("JSON", address), (words("format.npy"), f"{address}/embedding.npy")]
+    names = [
+        (
+            form.title,
+            f"{address}?format={form.name}&language={words.language}" if form.name != "json" else address,
+        )
+        for form in FORMATS.values()
+        if _writable(form.check)
+    ]
+    names.insert(2, (words("format.npy"), f"{address}/embedding.npy"))
     names.append((words("format.png"), f"{address}/timeline.png?language={words.language}"))
+    names.append((words("format.zip"), f"{address}?format={renderings.FOLDER}"))
     return Links(tuple(names), f"{address}/audio" if kept.has_audio else None)
 
 
-def router(shelf: Shelf) -> APIRouter:
-    """The routes.
+def router(service: Service, shelf: Shelf) -> APIRouter:
+    """The routes; what is drawn or packed waits in the queue as recordings do.
 
     Args:
+        service: has the queue.
         shelf: holds the results.
     """
     routes = APIRouter(include_in_schema=False)
 
     @routes.get(ROOT + "/{name}/{form}")
     async def download(request: Request, name: str, form: str) -> Response:
-        found = shelf.result(name, caller_of(request).key)
-        return await run_in_threadpool(_file, shelf, found, form, _language(request))
+        found = await run_in_threadpool(shelf.result, name, caller_of(request).key)
+
+        def make(go_on: GoOn | None = None) -> Response:
+            return _file(shelf, found, form, _language(request))
+
+        if form == FOLDER or form in PICTURES:
+            return await service.run(request, make)
+        return await run_in_threadpool(make)
 
     @routes.get(BATCHES + "/{name}/{form}")
     async def together(request: Request, name: str, form: str) -> Response:
@@ -79,7 +98,7 @@ def router(shelf: Shelf) -> APIRouter:
         makers = {"zip": _zip, "csv": _csv}
         if form not in makers:
             raise RequestError("not-found", f"there is no form {form[:60]!r}; expected zip or csv")
-        return await run_in_threadpool(makers[form], shelf, batch)
+        return await service.run(request, lambda go_on: makers[form](shelf, batch))
 
     return routes
 
@@ -130,8 +149,9 @@ def _write(parent: Path, found: Shelved) -> Path:
 def _zip(shelf: Shelf, batch: Batch) -> Response:
     def write(work: Path) -> None:
         (work / "results.csv").write_bytes(_table(shelf, batch))
-        for each in _there(shelf, batch):
-            _write(work, each)
+        for each in shelf.items(batch):
+            if isinstance(each, Shelved):
+                _write(work, each)
 
     return _zipped(shelf.folder, "emotrace", write)
 
@@ -143,15 +163,9 @@ def _csv(shelf: Shelf, batch: Batch) -> Response:
 def _table(shelf: Shelf, batch: Batch) -> bytes:
     file = io.StringIO(newline="")
     table = CsvTable(file)
-    for each in batch.items:
-        table.write(each if isinstance(each, Failure) else shelf.result(each, batch.owner).result)
+    for each in shelf.items(batch):
+        table.write(each if isinstance(each, Failure) else each.result)
     return file.getvalue().encode("utf-8", "backslashreplace")
-
-
-def _there(shelf: Shelf, batch: Batch) -> Iterator[Shelved]:
-    for each in batch.items:
-        if not isinstance(each, Failure):
-            yield shelf.result(each, batch.owner)
 
 
 def _zipped(folder: Path, stem: str, write: Callable[[Path], object]) -> Response:

@@ -80,6 +80,7 @@ class _Page:
                     elem_classes="em-list",
                     elem_id="em-list",
                 )
+                chosen.preprocess = _as_it_is  # type: ignore[method-assign]  # the store knows what there is
                 more = gr.Button(words("history.more"), visible=False, size="sm")
             with gr.Column(scale=7, min_width=300):
                 shown = gr.HTML(note(words("history.choose")), js_on_load=None, elem_id="em-history-shown")
@@ -210,6 +211,11 @@ class _Page:
         except Exception as error:
             return failed(error, words), "", gr.skip()
         return note(words("deleted"), "done"), note(words("history.choose")), gr.Group(visible=False)
+
+
+def _as_it_is(name: Any) -> str:
+    """What was chosen, also on a page that was opened before this server started."""
+    return str(name or "")
 
 
 def _gone() -> RequestError:

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -17,21 +16,26 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI, Request, Response
+from gradio.processing_utils import save_file_to_cache
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from emotrace.errors import EmotraceError
 from emotrace.sample import sample_path
 from emotrace.server.access.callers import LOCAL, caller_of
+from emotrace.server.monitoring.logs import log
 from emotrace.server.problems import RequestError
 from emotrace.server.service import Service
 from emotrace.webui import downloads
+from emotrace.webui.answers import quiet
 from emotrace.webui.calls import Calls
 from emotrace.webui.door import Door, new_nonce
 from emotrace.webui.languages import COOKIE, LANGUAGES, Language, language_of
 from emotrace.webui.page import build, theme
-from emotrace.webui.shelf import Shelf, remove_old
+from emotrace.webui.shelf import remove_old
 from emotrace.webui.texts import Words
+from emotrace.webui.workplace import Workplace
 
 STATIC = Path(__file__).parent / "static"
 
@@ -42,7 +46,7 @@ YEAR = 365 * 24 * 3600
 POLICY = "; ".join(
     (
         "default-src 'self'",
-        "script-src 'self' 'nonce-{nonce}' 'unsafe-eval'",
+        "script-src 'self' 'nonce-{nonce}'",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "media-src 'self' data: blob:",
@@ -78,18 +82,17 @@ def mount(app: FastAPI, service: Service) -> None:
         app: made by :func:`emotrace.server.app.create_app`.
         service: its own.
     """
-    folder = Path(tempfile.mkdtemp(prefix="emotrace-ui-"))  # which only this user may enter
-    for name in ("uploads", "results"):
-        (folder / name).mkdir()
-    sample = shutil.copy(sample_path(), folder / sample_path().name)
-    calls = Calls(service, Shelf(folder / "results"))
+    place = Workplace(service.settings.data_folder)
+    sample = shutil.copy(sample_path(), place.folder / sample_path().name)
+    calls = Calls(service, place.folder)
+    quiet()
     holder = FastAPI()
-    with _environment(folder / "uploads"), ThreadPoolExecutor(1) as pool:
+    with _environment(calls.uploads.folder), ThreadPoolExecutor(1) as pool:
         doors = pool.submit(asyncio.run, _doors(holder, calls, Path(sample))).result()
-    app.include_router(downloads.router(calls.shelf))
+    app.include_router(downloads.router(service, calls.shelf))
     _add_pages(app, doors)
     app.router.routes.extend(_Gradio(root_of(language), door) for language, door in doors.items())
-    _add_life(app, holder, calls, folder)
+    _add_life(app, holder, calls, place)
 
 
 def root_of(language: Language) -> str:
@@ -111,14 +114,8 @@ def _door(holder: FastAPI, calls: Calls, language: Language, sample: Path) -> Do
         enable_monitoring=False, theme=theme(),
     )  # fmt: skip
     app = holder.router.routes.pop().app  # type: ignore[attr-defined]
-    return Door(app, root_of(language), Path(page.GRADIO_CACHE), _copies(page, sample))
-
-
-def _copies(page: gr.Blocks, sample: Path) -> frozenset[str]:
-    """Where Gradio puts the sample when it is shown."""
-    from gradio.processing_utils import save_file_to_cache
-
-    return frozenset({save_file_to_cache(sample, page.GRADIO_CACHE)})
+    calls.uploads.share(save_file_to_cache(sample, page.GRADIO_CACHE))  # where it is when it is shown
+    return Door(app, root_of(language), calls.uploads)
 
 
 @contextmanager
@@ -219,32 +216,33 @@ def rewritten(text: str, language: Language, nonce: str, name: str | None = None
     return re.sub(r"<script(?=[\s>])", f'<script nonce="{nonce}"', text)
 
 
-def _add_life(app: FastAPI, holder: FastAPI, calls: Calls, folder: Path) -> None:
+def _add_life(app: FastAPI, holder: FastAPI, calls: Calls, place: Workplace) -> None:
     outer = app.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Any]:
         try:
             async with outer(app) as state, holder.router.lifespan_context(holder):
-                tasks = [
-                    asyncio.ensure_future(each) for each in (_tidy(calls.shelf, folder), _part(app, calls))
-                ]
+                tasks = [asyncio.ensure_future(each) for each in (_tidy(calls), _part(app, calls))]
                 try:
                     yield state
                 finally:
                     for task in tasks:
                         task.cancel()
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            await asyncio.to_thread(place.close)
 
     app.router.lifespan_context = lifespan
 
 
-async def _tidy(shelf: Shelf, folder: Path) -> None:
+async def _tidy(calls: Calls) -> None:
     while True:
         await asyncio.sleep(TIDY_SECONDS)
-        await asyncio.to_thread(shelf.tidy)
-        await asyncio.to_thread(remove_old, folder / "uploads")
+        await asyncio.to_thread(remove_old, calls.uploads.folder)
+        try:
+            await asyncio.to_thread(calls.shelf.tidy)
+        except EmotraceError as error:
+            log.error("what the pages show cannot be tidied, which is tried again: %s", error)
 
 
 async def _part(app: FastAPI, calls: Calls) -> None:

@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,6 +35,7 @@ class Shelved:
         granularity: what was asked for.
         when: local time of the recognition.
         sound: the recording, 16 kHz mono WAV.
+        upload: path of what was uploaded.
         outline: of its waveform.
         embedding: whether the embedding was asked for.
         kept: identifier in the history; None is not kept there.
@@ -47,6 +48,7 @@ class Shelved:
     granularity: Granularity
     when: datetime
     sound: Path
+    upload: str
     outline: Envelope
     embedding: bool
     kept: str | None
@@ -72,11 +74,19 @@ class Shelf:
 
     Args:
         folder: private, for their sound.
+        is_kept: whether the history still has what it had; what was deleted there is gone here, too.
+        forget: is told of each result that is gone.
         clock: seconds.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self.folder, self._clock = folder, clock
+    def __init__(
+        self,
+        folder: Path,
+        is_kept: Callable[[str], bool] = lambda _: True,
+        forget: Callable[[Shelved], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.folder, self._is_kept, self._forget, self._clock = folder, is_kept, forget, clock
         self._lock = threading.Lock()
         self._things: OrderedDict[str, tuple[float, Shelved | Batch]] = OrderedDict()
 
@@ -89,19 +99,34 @@ class Shelf:
         name = secrets.token_urlsafe(18)
         with self._lock:
             self._things[name] = (self._clock(), thing)
-        self.tidy()
+        self._remove(self._too_much())
         return name
 
     def result(self, name: str, owner: str) -> Shelved:
-        """A result of a caller.
+        """A result of a caller, after a look whether it was deleted.
 
         Raises:
             RequestError: ``not-found``: there is none, it is another's, or it is gone.
+            StoreError: the history cannot be asked.
         """
+        found = self.shown(name, owner)
+        if self._is_deleted(found):
+            self._remove([name])
+            raise _gone()
+        return found
+
+    def shown(self, name: str, owner: str) -> Shelved:
+        """A result for the page that has just made it; see :meth:`result`."""
         thing = self._get(name, owner)
         if not isinstance(thing, Shelved):
             raise _gone()
         return thing
+
+    def items(self, batch: Batch) -> Iterator[Shelved | Failure]:
+        """What is there of several results."""
+        for each in batch.items:
+            with suppress(RequestError):  # it is gone
+                yield each if isinstance(each, Failure) else self.result(each, batch.owner)
 
     def batch(self, name: str, owner: str) -> Batch:
         """Several results of a caller; see :meth:`result`."""
@@ -111,7 +136,17 @@ class Shelf:
         return thing
 
     def tidy(self) -> None:
-        """Remove what is old, and the oldest of too much."""
+        """Remove what is old, the oldest of too much, and what the history has no more.
+
+        Raises:
+            StoreError: the history cannot be asked.
+        """
+        self._remove(self._too_much())
+        with self._lock:
+            there = [(name, thing) for name, (_, thing) in self._things.items()]
+        self._remove([name for name, thing in there if self._is_deleted(thing)])
+
+    def _too_much(self) -> list[str]:
         with self._lock:
             limit = self._clock() - KEPT_SECONDS
             old = [name for name, (since, _) in self._things.items() if since < limit]
@@ -121,10 +156,18 @@ class Shelf:
                     break
                 used -= _bytes(thing)
                 old.append(name)
-            gone = [self._things.pop(name)[1] for name in dict.fromkeys(old)]
+        return old
+
+    def _remove(self, names: list[str]) -> None:
+        with self._lock:
+            gone = [self._things.pop(name)[1] for name in dict.fromkeys(names) if name in self._things]
         for thing in gone:
             if isinstance(thing, Shelved):
                 thing.sound.unlink(missing_ok=True)
+                self._forget(thing)
+
+    def _is_deleted(self, thing: Shelved | Batch) -> bool:
+        return isinstance(thing, Shelved) and thing.kept is not None and not self._is_kept(thing.kept)
 
     def _get(self, name: str, owner: str) -> Shelved | Batch:
         found = self._things.get(name)
@@ -144,15 +187,6 @@ def remove_old(folder: Path, seconds: float = KEPT_SECONDS) -> None:
         with suppress(OSError):  # it is in use, or gone already
             if path.lstat().st_mtime < limit:
                 path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
-def bytes_in(folder: Path) -> int:
-    """Bytes of all files in a folder."""
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):  # it is gone already
-            total += path.lstat().st_size
-    return total
 
 
 def _bytes(thing: Shelved | Batch) -> int:

@@ -179,7 +179,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "They take at most {0} of disk; the oldest go first.",
         "最多占用 {0} 磁盘，最旧的先删除。",
     ),
-    "about.kept.live": ("Live sound is never kept.", "实时声音从不保存。"),
+    "about.kept.live": (
+        "The live page keeps neither sound nor results; programs that stream may have theirs kept as above.",
+        "“实时”页面既不保存声音也不保存结果；程序的实时流可按上述规则保存。",
+    ),
     "about.kept.out": (
         "Nothing leaves this server: no telemetry, no other hosts.",
         "没有任何内容离开本服务器：无遥测，不访问其他主机。",

@@ -92,6 +92,13 @@ def code(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
+@pytest.mark.parametrize("path", ["/recognitions", "/review", "/audit", "/jobs"])
+def test_a_field_of_a_query_comes_once(me: Asker, path: str) -> None:
+    answer = me.client.get(f"/v1{path}?limit=1&limit=2")
+    assert code(answer) == (422, "option")
+    assert answer.json()["detail"] == "the field 'limit' came twice; give it once"
+
+
 def test_a_recognition_is_kept_as_it_was_answered(me: Asker) -> None:
     answer = me.recognise(granularity="frame", embedding="true")
     given = answer.json()

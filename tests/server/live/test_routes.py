@@ -23,7 +23,10 @@ from websockets.sync.client import ClientConnection, connect
 
 from emotrace.audio import load
 from emotrace.recognition import Recognizer
+from emotrace.server.access import authentication
+from emotrace.server.live import line, places
 from emotrace.server.live.form import StreamForm
+from emotrace.store import Store
 from tests.data import DATA, needs_data
 from tests.recognition.fakes import heard_by_level
 from tests.server.served import ON, TOKEN, Gated, live, wait_for, wav
@@ -264,6 +267,19 @@ def test_nobody_spoke_is_an_error(url: str) -> None:
             records, closed = rest_of(socket)
         assert [record["code"] for record in records] == [code]
         assert closed == 1008
+        assert "inf" not in records[0]["detail"]
+
+
+def test_silence_is_told_as_of_an_upload(url: str) -> None:
+    sound = np.zeros(32000, "<i2")
+    upload = httpx2.post(f"{url}/v1/recognitions", files={"audio": ("<stream>", wav(sound))}).json()["detail"]
+    with started(url, name="quiet") as socket:
+        socket.send(sound.tobytes())
+        socket.send('{"type": "end"}')
+        records, _ = rest_of(socket)
+    words = "holds only silence (2.00 s under -80 dB); expected speech: check the microphone or the channel"
+    assert upload.endswith(words)
+    assert records[0]["detail"].endswith(words)
 
 
 def test_too_large_a_frame_is_not_taken(url: str) -> None:
@@ -337,6 +353,69 @@ def test_more_streams_than_allowed_are_told_to_come_again() -> None:
             with started(url):
                 pass
         wait_for(lambda: gauge(url) == 0, "all places are free")
+
+
+def test_a_stream_that_says_nothing_keeps_no_place_from_others() -> None:
+    with heard_by_level(), live(streams=1) as url, opened(url) as silent:
+        with started(url), opened(url) as third:
+            assert rest_of(third)[0][0]["code"] == "busy"
+        wait_for(lambda: gauge(url) == 0, "the place is free")
+        silent.send('{"sampling_rate": 16000}')
+        assert json.loads(silent.recv(10))["type"] == "session.started"
+
+
+def test_so_many_may_say_nothing_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "WAITING", 1)
+    with heard_by_level(), live() as url, opened(url), opened(url) as second:
+        records, closed = rest_of(second)
+    assert (records[0]["code"], closed) == ("busy", 1013)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of a key is soon looked at again."""
+    monkeypatch.setattr(authentication, "FRESH_SECONDS", 0.1)
+    monkeypatch.setattr(line, "AGAIN_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("steady_sound", [False, True])
+def test_a_stream_ends_with_its_key(tmp_path: Path, steady_sound: bool) -> None:
+    store = Store(None, tmp_path)
+    identifier, key = authentication.new_key()
+    store.keys.add(identifier, "phone", authentication.digest_of(key), {"recognize"})
+    sent = {"Authorization": f"Bearer {key}"}
+    with heard_by_level(), live(data_dir=tmp_path) as url:  # noqa: SIM117, the stream ends first
+        with opened(url, additional_headers=sent) as socket:
+            socket.send('{"sampling_rate": 16000, "checks": false}')
+            socket.send(TALK.tobytes())
+            while json.loads(socket.recv(10))["type"] != "speech.ended":
+                pass
+            time.sleep(0.3)  # it is looked at several times, and goes on
+            socket.send(TALK[:FRAME].tobytes())
+            store.keys.revoke(identifier)
+            with suppress(ConnectionClosed):
+                for _ in range(100 if steady_sound else 0):
+                    socket.send(bytes(2 * FRAME))
+                    time.sleep(0.01)
+            records, closed = rest_of(socket)
+    store.close()
+    assert [record["code"] for record in records if record["type"] == "error"] == ["unauthorized"]
+    assert records[-1]["type"] == "recognition"
+    assert closed == 1008
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_stream_of_nobody_ends_when_keys_are_asked_for(tmp_path: Path) -> None:
+    with heard_by_level(), live(data_dir=tmp_path) as url, opened(url) as socket:
+        socket.send('{"sampling_rate": 16000, "checks": false}')
+        assert json.loads(socket.recv(10))["type"] == "session.started"
+        store = Store(None, tmp_path)
+        identifier, key = authentication.new_key()
+        store.keys.add(identifier, "phone", authentication.digest_of(key), {"recognize"})
+        store.close()
+        records, closed = rest_of(socket)
+    assert (records[0]["code"], closed) == ("unauthorized", 1008)
 
 
 def test_a_result_is_kept_with_its_sound_as_the_settings_say(tmp_path: Path) -> None:

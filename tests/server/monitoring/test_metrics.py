@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from emotrace.errors import StoreError
 from emotrace.models.encoder import FakeEncoder
 from emotrace.server.monitoring.metrics import Measured, Metrics
-from tests.server.served import ON, TOKEN, client_of, tone
+from emotrace.store.jobs import Jobs, State
+from tests.server.served import ON, TOKEN, client_of, tone, wait_for
 
 UPLOAD = {"audio": ("talk.wav", tone(seconds=2.0))}
 
@@ -80,3 +83,24 @@ def test_who_may_read_them(settings: dict[str, Any], status: int) -> None:
     with client_of(**settings) as client:
         assert client.get("/v1/metrics").status_code == status
         assert client.get("/v1/metrics", headers=ON).status_code == 200
+
+
+def test_recordings_of_jobs_are_counted_by_state(tmp_path: Path) -> None:
+    def counted() -> dict[str, float]:
+        found = figures(client.get("/v1/metrics").text)
+        return {each: found["emotrace_job_items", (each,)] for each in get_args(State)}
+
+    with client_of(data_dir=tmp_path) as client:
+        assert set(counted().values()) == {0}
+        job = client.post("/v1/jobs", files=UPLOAD).json()["id"]
+        wait_for(lambda: client.get(f"/v1/jobs/{job}").json()["finished"], "the job ends")
+        assert counted() == {**dict.fromkeys(get_args(State), 0), "done": 1}
+
+
+def test_figures_are_there_while_the_database_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(self: object) -> None:
+        raise StoreError("the database is away")
+
+    monkeypatch.setattr(Jobs, "states", away)
+    with client_of() as client:
+        assert client.get("/v1/metrics").status_code == 200

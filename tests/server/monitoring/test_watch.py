@@ -92,3 +92,13 @@ def test_a_client_that_went_away_is_not_a_failure_of_the_server(caplog: pytest.L
         wait_for(lambda: lines(caplog), "the line")
         assert post(url).status_code == 200
     assert lines(caplog)[0].status == 499
+
+
+def test_methods_that_clients_make_up_are_one(caplog: pytest.LogCaptureFixture) -> None:
+    with client_of() as client, caplog.at_level(logging.INFO, "emotrace"):
+        for number in range(3):
+            client.request(f"ANON{number}", "/v1/models")
+        text = client.get("/v1/metrics").text
+    assert "ANON" not in text
+    assert 'method="other",route="/v1/models"' in text
+    assert {line.method for line in lines(caplog)} == {"other"}

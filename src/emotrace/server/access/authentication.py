@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from emotrace.store.keys import Key, Keys
 
 PREFIX = "emo_"
-FRESH_SECONDS = 5.0
-"""How long what is known of a key is believed; so long a revoked one may go on."""
+FRESH_SECONDS = 4.0
+"""How long what is known of a key is believed; so long a revoked one may go on, a stream a second longer."""
 
 WRONG_PER_MINUTE, WRONG_AT_ONCE = 6, 10
 """Wrong keys from one address."""

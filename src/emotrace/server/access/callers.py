@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -62,6 +63,18 @@ def caller_of(connection: HTTPConnection) -> Caller:
     if not isinstance(caller, Caller):
         raise RequestError("unauthorized", "nobody said who asks; sign in, or send an API key")
     return caller
+
+
+async def check_again(connection: HTTPConnection) -> None:
+    """Find out whether somebody who was let in would be let in now, for what lasts long.
+
+    Raises:
+        RequestError: ``unauthorized``: the key was revoked, or it or the session is over.
+        StoreError: the database cannot be reached.
+    """
+    check: Callable[[], Awaitable[object]] | None = connection.scope.get("state", {}).get("check_again")
+    if check is not None:
+        await check()
 
 
 def require(connection: HTTPConnection, scope: Scope) -> Caller:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import ExitStack
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import HTTPConnection
@@ -14,7 +16,7 @@ from emotrace.errors import EmotraceError
 from emotrace.server.access.authentication import Authentication, Credential
 from emotrace.server.access.callers import LOCAL
 from emotrace.server.access.headers import is_api, with_headers
-from emotrace.server.access.limits import Limits
+from emotrace.server.access.limits import Limits, place_of
 from emotrace.server.address import is_address, is_loopback, is_within, network_of
 from emotrace.server.problems import RequestError, problem_response
 from emotrace.server.settings import Settings
@@ -22,11 +24,16 @@ from emotrace.server.settings import Settings
 OPEN = frozenset({"/v1/health", "/v1/ready"})
 """Routes that tell nothing and need no key."""
 
+HEAD_BYTES = 32 * 1024
+"""Of a request: its line and headers."""
+
 METRICS = "/v1/metrics"
 SIGN_IN = "/sign-in"
 COOKIE = "emotrace"
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_MADE = ("/ui/results/", "/ui/batches/")
+_GRADIO = re.compile(r"/ui/\w+/gradio_api/")
 
 KEY_PROTOCOL = "emotrace.key."
 """With a key behind it, a subprotocol that a page offers for its WebSocket."""
@@ -72,15 +79,24 @@ class Guard:
         path = connection.scope["path"]
         address = connection.client.host if connection.client else ""
         self._check_address(address)
+        self._check_size(connection)
         required = await self._authentication.required()
         self._check_host(connection, required)
         self._check_origin(connection)
         if path in OPEN or path == SIGN_IN or self._is_open_here(path, address):
             return
-        credential = await self._credential(connection, address) if required else _NOBODY
-        connection.scope.setdefault("state", {})["caller"] = credential.caller
-        if is_api(path) or connection.scope.get("method") not in _SAFE:  # not each picture of a page
-            self._count(credential, address, until_end)
+        credential = await self._credential(connection, address)
+        state = connection.scope.setdefault("state", {})
+        state["caller"] = credential.caller
+        state["check_again"] = partial(self._credential, connection, address)
+        name = network_of(address) if credential is _NOBODY else credential.caller.key
+        most = self._settings.concurrency if credential.concurrency is None else credential.concurrency
+        state["place"] = partial(self._limits.place, name, most)
+        if _is_counted(connection):
+            rate = credential.rate_per_minute
+            self._limits.count(name, self._settings.rate_per_minute if rate is None else rate)
+            if not _GRADIO.match(path):  # its pages take a place for what they begin
+                until_end.enter_context(place_of(connection)())
 
     def _is_open_here(self, path: str, address: str) -> bool:
         return path == METRICS and self._settings.metrics_open and is_loopback(address)
@@ -109,7 +125,18 @@ class Guard:
             "cross-origin", "the request comes from a page of another site; send it from a program"
         )
 
+    def _check_size(self, connection: HTTPConnection) -> None:
+        scope = connection.scope
+        line = len(scope["path"]) + len(scope.get("query_string", b""))
+        if line + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > HEAD_BYTES:
+            raise RequestError(
+                "headers",
+                f"address and headers have more than {HEAD_BYTES} bytes; send fewer or shorter ones",
+            )
+
     async def _credential(self, connection: HTTPConnection, address: str) -> Credential:
+        if not await self._authentication.required():
+            return _NOBODY
         key = _sent_key(connection)
         if key:
             return await self._authentication.bearer(key, address)
@@ -124,13 +151,11 @@ class Guard:
             {"WWW-Authenticate": 'Bearer realm="emotrace"'},
         )
 
-    def _count(self, credential: Credential, address: str, until_end: ExitStack) -> None:
-        name = network_of(address) if credential is _NOBODY else credential.caller.key
-        rate, most = credential.rate_per_minute, credential.concurrency
-        self._limits.count(name, self._settings.rate_per_minute if rate is None else rate)
-        until_end.enter_context(
-            self._limits.place(name, self._settings.concurrency if most is None else most)
-        )
+
+def _is_counted(connection: HTTPConnection) -> bool:
+    """Whether a request is one of those that are limited: not each picture of a page."""
+    path = connection.scope["path"]
+    return is_api(path) or path.startswith(_MADE) or connection.scope.get("method") not in _SAFE
 
 
 async def _refuse(error: EmotraceError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,9 +6,14 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+
+from starlette.requests import HTTPConnection
 
 from emotrace.server.problems import RETRY_SECONDS, RequestError
+
+Place = Callable[[], AbstractContextManager[None]]
+"""Gives one of the places of :meth:`Limits.place`."""
 
 MOST_NAMES = 10_000
 """Buckets that are remembered; those that were not used for longest are forgotten."""
@@ -115,6 +120,18 @@ class Limits:
             self._running[name] -= 1
             if not self._running[name]:
                 del self._running[name]
+
+
+def place_of(connection: HTTPConnection) -> Place:
+    """Gives more places to who sent a request, for work that goes on after its answer.
+
+    Raises:
+        RequestError: ``unauthorized``, where no guard looked.
+    """
+    place: Place | None = connection.scope.get("state", {}).get("place")
+    if place is None:
+        raise RequestError("unauthorized", "nobody said who asks; sign in, or send an API key")
+    return place
 
 
 def slow_down(reason: str, wait: float) -> RequestError:

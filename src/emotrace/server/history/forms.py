@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Request
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
+from emotrace.errors import OptionError
 from emotrace.labels import LABELS, label_index
 from emotrace.options import Options
 from emotrace.outputs.lettering import Language
@@ -141,6 +142,20 @@ class ReviewBody(Options):
     """
 
     reviewed: bool = True
+
+
+def query_of(request: Request) -> dict[str, str]:
+    """The fields of a query.
+
+    Raises:
+        OptionError: one came twice.
+    """
+    fields: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in fields:
+            raise OptionError(f"the field {name[:60]!r} came twice; give it once")
+        fields[name] = value
+    return fields
 
 
 async def json_body(request: Request) -> dict[str, Any]:

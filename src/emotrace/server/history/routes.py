@@ -29,6 +29,7 @@ from emotrace.server.history.forms import (
     json_body,
     of_body,
     of_query,
+    query_of,
 )
 from emotrace.server.problems import RequestError, json_bytes
 from emotrace.server.service import Service
@@ -68,7 +69,7 @@ def _add_lists(routes: APIRouter, service: Service) -> None:
     )
     def search(request: Request) -> Response:
         caller = require(request, "history")
-        asked = ListQuery.read(request.query_params)
+        asked = ListQuery.read(query_of(request))
         return _answer(schemas.page_of(_store(service).recognitions.search(caller.owner, **asked.wanted())))
 
     @routes.get(
@@ -80,7 +81,7 @@ def _add_lists(routes: APIRouter, service: Service) -> None:
     )
     def review(request: Request) -> Response:
         caller = require(request, "history")
-        asked = PageQuery.read(request.query_params)
+        asked = PageQuery.read(query_of(request))
         page = _store(service).recognitions.review(caller.owner, **asked.model_dump())
         return _answer(schemas.page_of(page))
 
@@ -93,7 +94,7 @@ def _add_lists(routes: APIRouter, service: Service) -> None:
     )
     def audit(request: Request) -> Response:
         require(request, "admin")
-        asked = AuditQuery.read(request.query_params)
+        asked = AuditQuery.read(query_of(request))
         page = _store(service).audit.list(**asked.model_dump())
         rows = [schemas.AuditRow(**asdict(entry)) for entry in page.items]
         return _answer(schemas.AuditList(entries=rows, cursor=page.cursor))
@@ -109,7 +110,7 @@ def _add_one(routes: APIRouter, service: Service) -> None:
     )
     def one(request: Request, id: str) -> Response:  # noqa: A002
         caller, store = require(request, "history"), _store(service)
-        asked = FormQuery.read(request.query_params)
+        asked = FormQuery.read(query_of(request))
         renderings.check(asked.format)
         row = _there(store.recognitions.get(id, caller.owner))
         record = _read(store, caller, id, lambda: store.recognitions.record(id, caller.owner))
@@ -163,7 +164,7 @@ def _add_files(routes: APIRouter, service: Service) -> None:
     )
     async def timeline(request: Request, id: str) -> Response:  # noqa: A002
         caller, store = require(request, "history"), _store(service)
-        asked = PictureQuery.read(request.query_params)
+        asked = PictureQuery.read(query_of(request))
         check_picture("timeline.png")
         recalled = _read_async(store, caller, id, lambda: store.recognitions.recall(id, caller.owner))
         result, outline = await recalled

@@ -11,11 +11,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from emotrace.errors import StoreError
 from emotrace.options import Options
 from emotrace.server.access.callers import Caller, require
 from emotrace.server.api import body_of, problems
 from emotrace.server.forms import RecognitionForm
-from emotrace.server.history.forms import PageQuery, of_query
+from emotrace.server.history.forms import PageQuery, of_query, query_of
 from emotrace.server.jobs.desk import KEY, MAX_KEY, JobDesk
 from emotrace.server.jobs.files import JobFiles
 from emotrace.server.jobs.keeper import JobKeeper
@@ -57,11 +58,19 @@ class JobDoor:
         self.desk = JobDesk(service, self.files)
         self._keeper: JobKeeper | None = None
         service.metrics.watch("job_work", "Recordings of jobs that run here.", "", lambda: self.taken)
+        service.metrics.watch("job_items", "Recordings of all jobs by state.", "state", self.states)
 
     @property
     def taken(self) -> int:
         """Recordings of jobs that run here."""
         return 0 if self._keeper is None else self._keeper.running
+
+    def states(self) -> dict[str, int]:
+        """Recordings of all jobs by state; nothing while the database cannot be reached."""
+        try:
+            return self.service.open().jobs.states()
+        except StoreError:
+            return {}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -156,7 +165,7 @@ def _add_looking(routes: APIRouter, door: JobDoor) -> None:
     )
     def jobs(request: Request) -> Response:
         owner = require(request, "recognize").owner
-        asked = PageQuery.read(request.query_params)
+        asked = PageQuery.read(query_of(request))
         page = door.service.open().jobs.list(owner, cursor=asked.cursor, limit=asked.limit)
         return _answer(JobPage(jobs=[Job.of(each) for each in page.items], cursor=page.cursor))
 
@@ -180,7 +189,7 @@ def _add_looking(routes: APIRouter, door: JobDoor) -> None:
     def fetch(request: Request, job: str) -> Response:
         caller = require(request, "recognize")
         found = door.found(job, caller)
-        form = Fetching.read(request.query_params).format
+        form = Fetching.read(query_of(request)).format
         store = door.service.open()
         store.audit.add(caller.key, "job-results", found.id)
         parts = results(store, found, store.jobs.items(found.id), form)

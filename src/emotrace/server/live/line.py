@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from fastapi import WebSocket, WebSocketDisconnect
 
-from emotrace.errors import EmotraceError
+from emotrace.errors import EmotraceError, StoreError
+from emotrace.server.access.callers import check_again
 from emotrace.server.live.places import Streams
 from emotrace.server.monitoring.logs import log, note
 from emotrace.server.problems import KINDS, RequestError, json_bytes, sentence_of
 
 SUBPROTOCOL = "emotrace"
+
+AGAIN_SECONDS = 1.0
+"""How often a stream looks whether its key is still good."""
 
 CLOSE = {
     "bad-request": 1007,
@@ -29,7 +34,7 @@ class ClientGoneError(Exception):
 
 
 class Line:
-    """One WebSocket.
+    """One WebSocket; a context, in which it is looked whether its key is still good.
 
     Args:
         socket: not accepted yet.
@@ -39,6 +44,22 @@ class Line:
 
     def __init__(self, socket: WebSocket, streams: Streams, idle_seconds: float) -> None:
         self._socket, self._streams, self._idle = socket, streams, idle_seconds
+        self._ending: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Line:
+        self._ending = asyncio.ensure_future(self._until_over())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+
+    async def _until_over(self) -> None:
+        """Ends with an error once the key is no longer good."""
+        while True:
+            await asyncio.sleep(AGAIN_SECONDS)
+            with suppress(StoreError):  # while the database is away, nobody revoked it
+                await check_again(self._socket)
 
     async def accept(self) -> None:
         """Answer the handshake."""
@@ -49,14 +70,18 @@ class Line:
         """The next message.
 
         Raises:
-            RequestError: ``upload-timeout`` or ``stopping``.
+            RequestError: ``upload-timeout``, ``stopping``, or ``unauthorized`` where the key was revoked.
             ClientGoneError: the client went away.
         """
         receiving = asyncio.ensure_future(self._socket.receive())
         stopping = asyncio.ensure_future(self._streams.stopping.wait())
-        both: set[asyncio.Future[Any]] = {receiving, stopping}
+        all_of: set[asyncio.Future[Any]] = {receiving, stopping}
+        if self._ending is not None:
+            all_of.add(self._ending)
         try:
-            await asyncio.wait(both, timeout=self._idle, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(all_of, timeout=self._idle, return_when=asyncio.FIRST_COMPLETED)
+            if self._ending is not None and self._ending.done():
+                self._ending.result()
             if not receiving.done():
                 self._give_up()
         finally:

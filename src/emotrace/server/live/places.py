@@ -16,6 +16,10 @@ LAST_SECONDS = 10.0
 """What streams have to take their last message in, when the service stops."""
 
 
+WAITING = 256
+"""Streams that may be open before they said what they are."""
+
+
 class Streams:
     """The live streams.
 
@@ -37,6 +41,7 @@ class Streams:
         self._most = most
         self._pool = ThreadPoolExecutor(threads, "emotrace-stream")
         self.taken = 0
+        self._waiting = 0
         self.stopping = asyncio.Event()
 
     @contextmanager
@@ -46,19 +51,37 @@ class Streams:
         Raises:
             RequestError: ``busy`` or ``stopping``.
         """
-        if self.stopping.is_set():
-            raise RequestError("stopping", "the service is being stopped; come again in a moment")
-        if self.taken >= self._most:
-            raise RequestError(
-                "busy",
-                f"{self.taken} streams are open already, which is all there is room for; try again in "
-                f"{RETRY_SECONDS} s",
-            )
+        self._check(self.taken, self._most)
         self.taken += 1
         try:
             yield
         finally:
             self.taken -= 1
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Room for a stream that has not said yet what it is, which keeps no place from others.
+
+        Raises:
+            RequestError: ``busy``, also where there is no place anyway, or ``stopping``.
+        """
+        self._check(self.taken, self._most)
+        self._check(self._waiting, WAITING)
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    def _check(self, count: int, most: int) -> None:
+        if self.stopping.is_set():
+            raise RequestError("stopping", "the service is being stopped; come again in a moment")
+        if count >= most:
+            raise RequestError(
+                "busy",
+                f"{count} streams are open already, which is all there is room for; try again in "
+                f"{RETRY_SECONDS} s",
+            )
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """The result of a short piece of work, in a thread of the streams."""
@@ -68,6 +91,6 @@ class Streams:
         """Tell all streams to end, and wait until they have, or for so long as a client may take."""
         self.stopping.set()
         end = asyncio.get_running_loop().time() + LAST_SECONDS
-        while self.taken and asyncio.get_running_loop().time() < end:
+        while self.taken + self._waiting and asyncio.get_running_loop().time() < end:
             await asyncio.sleep(0.02)
         self._pool.shutdown(wait=False)

@@ -35,7 +35,7 @@ from emotrace.server.service import Service
 WIDTH = 2
 """Bytes of a sample."""
 
-ANSWERED = frozenset({"limit", "upload-timeout", "stopping"})
+ANSWERED = frozenset({"limit", "upload-timeout", "stopping", "unauthorized"})
 """Errors after which the recognition of what came is still sent."""
 
 
@@ -54,7 +54,9 @@ def router(service: Service) -> APIRouter:
             await line.accept()
             try:
                 caller = require(websocket, "recognize")
-                await line.close(await _serve(service, line, caller))
+                async with line:
+                    code = await _serve(service, line, caller)
+                await line.close(code)
             except EmotraceError as error:
                 await line.send_error(error)
                 await line.close(close_code(error))
@@ -75,15 +77,16 @@ async def _serve(service: Service, line: Line, caller: Caller) -> int:
         EmotraceError: the stream is refused, or fails.
         ClientGoneError: the client went away.
     """
+    with service.streams.waiting():
+        form = await _form(line)
+    check_wanted(service.settings, form.store)
+    options = form.options(service.settings, service.presets)
+    name = resolve(form.model, service.settings)
+    note().source = form.name
     with ExitStack() as stack:
         stack.enter_context(service.streams.place())
         service.metrics.streams.inc()
         stack.callback(service.metrics.streams.dec)
-        form = await _form(line)
-        check_wanted(service.settings, form.store)
-        options = form.options(service.settings, service.presets)
-        name = resolve(form.model, service.settings)
-        note().source = form.name
         using = service.models.using(name)
         recognizer = await asyncio.to_thread(stack.enter_context, using)
         check_card(recognizer.card)

@@ -22,6 +22,9 @@ or at level debug."""
 UNKNOWN = "-"
 """The route of a request that none answers; its path is the client's word, so it is not repeated."""
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WS"})
+"""Those that are told; all others, which a client may make up, are one."""
+
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 
 
@@ -57,6 +60,7 @@ class Watch:
     def _tell(self, seen: _Seen) -> None:
         scope, seconds = seen.scope, time.perf_counter() - seen.start
         method = scope.get("method", "WS")
+        method = method if method in METHODS else "other"
         route = getattr(scope.get("route"), "path", UNKNOWN)
         self._metrics.answered(method, route, seen.status, seconds)
         if seen.note.code is not None:

@@ -32,6 +32,7 @@
   const codeOf = (text) => {
     const code = /"code":\s*"([\w-]+)"/.exec(text);
     if (code) return code[1];
+    if (/^Value: /.test(text.trim())) return "not-found"; // the page is older than the server
     if (/exceed the maximum/.test(text)) return "limit";
     if (/microphone|permission/i.test(text)) return "microphone";
     return /connection|network|fetch/i.test(text) ? "lost" : "other";
