@@ -58,7 +58,7 @@ def test_json_lines_are_the_events_and_end_with_the_recognition_of_an_upload(sou
     ("content", "arguments", "code", "said"),
     [
         (b"", (), exit_codes.INPUT, "too short"),
-        (bytes(64_000), (), exit_codes.NO_SPEECH, "no speech"),
+        (bytes(64_000), (), exit_codes.NO_SPEECH, "only silence"),
         (bytes(64_001), (), exit_codes.NO_SPEECH, "no whole sample"),
         (b"RIFF" + bytes(4000), (), exit_codes.INPUT, "a WAV file came"),
         (b"", ("--rate", "4000"), exit_codes.USAGE, "8000 to 48000"),

@@ -211,5 +211,5 @@ def test_what_cannot_be_embedded_is_told(recognizer: Recognizer) -> None:
         recognizer.embed((voice(399), 16000))
     with pytest.raises(OptionError, match="embed gives no emotion over time"):
         recognizer.embed((TALK, 16000), frames=True)
-    with heard_by_level(), pytest.raises(NoSpeechError, match="no speech was found"):
+    with heard_by_level(), pytest.raises(NoSpeechError, match=r"holds only silence \(31"):
         recognizer.embed((np.concatenate([PAUSE] * 31), 16000))
