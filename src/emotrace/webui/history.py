@@ -213,9 +213,9 @@ class _Page:
         return note(words("deleted"), "done"), note(words("history.choose")), gr.Group(visible=False)
 
 
-def _as_it_is(name: Any) -> str:
+def _as_it_is(payload: str | float | None) -> str:
     """What was chosen, also on a page that was opened before this server started."""
-    return str(name or "")
+    return str(payload or "")
 
 
 def _gone() -> RequestError:

@@ -46,7 +46,7 @@ YEAR = 365 * 24 * 3600
 POLICY = "; ".join(
     (
         "default-src 'self'",
-        "script-src 'self' 'nonce-{nonce}'",
+        "script-src 'self' 'nonce-{nonce}' 'unsafe-eval'",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "media-src 'self' data: blob:",
