@@ -69,7 +69,7 @@ def service(streams: int) -> Iterator[tuple[str, int]]:
             try:
                 assert process.stderr is not None
                 for line in process.stderr:
-                    if found := re.search(r"listening on http(://\S+)", line):
+                    if found := re.search(r"listening on http(://[^\s;,]+)", line):
                         break
                 else:
                     raise RuntimeError("the service did not start")

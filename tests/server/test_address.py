@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import socket
+
 import pytest
 
 from emotrace.errors import OptionError
@@ -24,6 +27,28 @@ def test_with_a_token_it_listens_everywhere() -> None:
 def test_by_default_it_is_this_machine_alone() -> None:
     with listen(Settings.of(port=0)) as listener:
         assert listener.getsockname()[0] == "127.0.0.1"
+
+
+def test_answers_are_sent_at_once() -> None:
+    """Without Nagle's algorithm, which asyncio switches off for what it knows to be TCP."""
+
+    async def accepted() -> int:
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def met(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            known: socket.socket = writer.get_extra_info("socket")
+            done.set_result(known.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with listen(Settings.of(port=0)) as listener:
+            async with await asyncio.start_server(met, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                found = await done
+                writer.close()
+                await writer.wait_closed()
+                return found
+
+    assert asyncio.run(accepted()) != 0
 
 
 def test_a_port_that_is_taken_is_told_with_a_way_out() -> None:

@@ -109,7 +109,9 @@ def listen(settings: Settings) -> socket.socket:
         OptionError: the address is not to be had.
     """
     family, address = _resolved(settings)
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends small packets at once only where the protocol is named; else an answer waits 40 ms for an
+    # acknowledgement between its head and its body
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
