@@ -28,7 +28,8 @@ def sound(tmp_path: Path) -> Path:
 def start(*arguments: str | Path, **options: Any) -> Any:
     """Start the command; all its ends are pipes."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*COMMAND, *map(str, arguments)], env=environment(), **{**pipes, **options})
+    options = {**pipes, "env": environment(), **options}
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], **options)
 
 
 def wait_for(condition: Any, what: str) -> None:
@@ -135,12 +136,13 @@ def test_two_runs_into_one_folder_in_the_same_second(sound: Path, tmp_path: Path
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
 def test_a_signal_in_the_middle_leaves_nothing(
-    number: int, code: int, word: str, sound: Path, tmp_path: Path
+    number: int, code: int, word: str, sound: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The second input comes over a pipe that stays open, so the run is surely in the middle."""
-    before = set(Path("/tmp").glob("emotrace-*"))
+    temporary = tmp_path_factory.mktemp("temporary")
     table = tmp_path / "t.csv"
-    with start("analyze", sound, "-", "--json", "--out", tmp_path / "out", "--csv", table) as process:
+    command = ("analyze", sound, "-", "--json", "--out", tmp_path / "out", "--csv", table)
+    with start(*command, env=environment(TMPDIR=str(temporary))) as process:
         process.stdin.write(sound.read_bytes()[:1000])
         process.stdin.flush()
         first = json.loads(process.stdout.readline())
@@ -152,7 +154,7 @@ def test_a_signal_in_the_middle_leaves_nothing(
         assert process.stdout.read() == b""
     assert [str(folder) for folder in (tmp_path / "out").iterdir()] == [first["folder"]]
     assert names(tmp_path) == ["out", "talk.wav"]
-    assert set(Path("/tmp").glob("emotrace-*")) == before
+    assert list(temporary.iterdir()) == []
 
 
 def test_an_interrupt_while_the_sound_is_written(tmp_path: Path) -> None:

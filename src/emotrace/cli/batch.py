@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotrace.cli import exit_codes
-from emotrace.cli.messages import one_line, tell
+from emotrace.cli.messages import one_line, print_json, tell
 from emotrace.cli.options import (
     Channel,
     Device,
@@ -235,6 +235,11 @@ def _run(
                 tell(f"{last.done} of {last.total} inputs are finished; the same command goes on from there")
             raise
     _told(report, out, json)
+    return code_of(report)
+
+
+def code_of(report: BatchReport) -> int:
+    """The exit code of a batch."""
     if report.stopped is not None:
         return exit_codes.STOPPED
     return exit_codes.of_run(report.record["succeeded"], [failure["code"] for failure in report.failures])
@@ -252,9 +257,7 @@ def _told(report: BatchReport, out: Path, json: bool) -> None:
         tell(f"{report.left_out} earlier results are of inputs that were not given this time; left out")
     record = report.record
     if json:
-        from emotrace.outputs.records import dumps
-
-        typer.echo(dumps(record).encode("utf-8", "backslashreplace"))
+        print_json(record)
         return
     earlier = record["total_files"] - record["done_now"]
     before = f", {earlier} of them finished before" if earlier else ""

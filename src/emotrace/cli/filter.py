@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotrace.cli import exit_codes
-from emotrace.cli.messages import one_line, tell
+from emotrace.cli.messages import one_line, print_json, tell
 from emotrace.cli.options import Presets
 from emotrace.cli.texts import Language, language_of
 
@@ -113,7 +113,6 @@ def filter_results(
 
 def _sort(sorting: Sorting, preset: Preset, dry_run: bool, json: bool, language: Language) -> int:
     from emotrace.outputs.quality_report import report_record, text_lines, total_lines, write_reports
-    from emotrace.outputs.records import dumps
     from emotrace.outputs.sorting import REPORT_FILES, sort_results
 
     with _Watching() as watch:
@@ -123,7 +122,7 @@ def _sort(sorting: Sorting, preset: Preset, dry_run: bool, json: bool, language:
     if written:
         write_reports(sorting.target, items, preset, language.value)
     if json:
-        typer.echo(dumps(report_record(items, preset, actions=True)).encode("utf-8", "backslashreplace"))
+        print_json(report_record(items, preset, actions=True))
     elif dry_run:
         typer.echo("\n".join(text_lines(items, preset, language.value)))
     else:
@@ -147,14 +146,13 @@ def _told(items: list[Sorted]) -> int:
 
 
 def _undo(sorting: Sorting, json: bool) -> int:
-    from emotrace.outputs.records import dumps
     from emotrace.outputs.sorting import undo_sorting
 
     with _Watching() as watch:
         back, failures = undo_sorting(sorting, on_progress=watch.update)
     if json:
         rows = [{"folder": failure.source, "reason": failure.reason} for failure in failures]
-        typer.echo(dumps({"undone": back, "failures": rows}).encode("utf-8", "backslashreplace"))
+        print_json({"undone": back, "failures": rows})
     else:
         typer.echo(f"undone: {back}")
     for failure in failures:

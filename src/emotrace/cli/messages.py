@@ -1,11 +1,12 @@
-"""What is said on standard error."""
+"""What is said on standard error, and JSON on standard output."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emotrace.results import Failure
@@ -46,6 +47,15 @@ def tell(sentence: str) -> None:
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
             print(f"emotrace: {one_line(sentence)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def print_json(record: Mapping[str, Any]) -> None:
+    """One line of JSON on standard output, whatever a file is called."""
+    import typer
+
+    from emotrace.outputs.records import dumps
+
+    typer.echo(dumps(record).encode("utf-8", "backslashreplace"))
 
 
 def one_line(text: str) -> str:

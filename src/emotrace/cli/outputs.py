@@ -12,7 +12,7 @@ import typer
 from emotrace.cli import exit_codes
 from emotrace.cli.amounts import bytes_of, duration_of, shown_bytes
 from emotrace.cli.keys import Config, DataDir
-from emotrace.cli.messages import one_line, tell
+from emotrace.cli.messages import one_line, print_json, tell
 
 if TYPE_CHECKING:
     from emotrace.cli.outputs_roots import Root
@@ -90,7 +90,7 @@ def list_outputs(
     with _opened(root, service, config, data_dir) as place:
         items = choice.of_items(place.items())
     if json:
-        _print_json({"items": [_record(item) for item in items]})
+        print_json({"items": [_record(item) for item in items]})
         return
     for item in items:
         more = "  ".join(filter(None, (item.emotion, item.decision, item.source)))
@@ -187,7 +187,7 @@ def restore(
         back, failures = place.restore(file, dry_run)
     verb = "would be restored" if dry_run else "restored"
     if json:
-        _print_json({"restored": back, "failures": _reasons(failures), "dry_run": dry_run})
+        print_json({"restored": back, "failures": _reasons(failures), "dry_run": dry_run})
     else:
         typer.echo(f"{verb}: {len(back)}")
     raise typer.Exit(_tell_failures(len(back), failures))
@@ -222,7 +222,7 @@ def _choice(
 
 def _tell_plan(verb: str, chosen: Sequence[Item], failures: Sequence[Failure], json: bool) -> int:
     if json:
-        _print_json(
+        print_json(
             {
                 "dry_run": True,
                 "items": [_record(item) for item in chosen],
@@ -245,7 +245,7 @@ def _tell_done(verb: str, done: Pruned, names: Sequence[str], json: bool) -> int
         places = [str(place) for place in done.archives]
         failures = _reasons(done.failures)
         record = {verb: list(names), "bytes": done.bytes, "archives": places, "failures": failures}
-        _print_json(record)
+        print_json(record)
     else:
         typer.echo(f"{verb}: {len(names)}, {shown_bytes(done.bytes)}")
         for place in done.archives:
@@ -270,9 +270,3 @@ def _record(item: Item) -> dict[str, Any]:
         "decision": item.decision,
         "source": item.source,
     }
-
-
-def _print_json(record: dict[str, Any]) -> None:
-    from emotrace.outputs.records import dumps
-
-    typer.echo(dumps(record).encode("utf-8", "backslashreplace"))

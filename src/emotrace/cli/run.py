@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotrace.cli import exit_codes
-from emotrace.cli.messages import one_line, tell
+from emotrace.cli.messages import one_line, print_json, tell
 from emotrace.cli.options import (
     Channel,
     Device,
@@ -113,7 +112,7 @@ def _run(request: Request, out: Path, delivery: Delivery, workers: int, progress
     from emotrace.batch.manifests import jobs_of
     from emotrace.batch.onekey import run_all
     from emotrace.batch.options import BatchOptions
-    from emotrace.cli.batch import make_engine
+    from emotrace.cli.batch import code_of, make_engine
     from emotrace.cli.batch_progress import BatchWatch
 
     engine = make_engine(request, workers)
@@ -128,21 +127,18 @@ def _run(request: Request, out: Path, delivery: Delivery, workers: int, progress
             on_failure=watch.failed,
         )
     _told(report, out, json)
-    if report.stopped is not None:
-        return exit_codes.STOPPED
-    return exit_codes.of_run(report.record["succeeded"], [failure["code"] for failure in report.failures])
+    return code_of(report)
 
 
 def _told(report: BatchReport, out: Path, json: bool) -> None:
     from emotrace.batch.onekey import REPORT_FILE
-    from emotrace.outputs.records import dumps
 
     if report.stopped is not None:
         tell(f"stopped: {report.stopped} (the same command goes on)")
         return
     record = report.record
     if json:
-        typer.echo(dumps(record).encode("utf-8", "backslashreplace"))
+        print_json(record)
         return
     typer.echo(
         f"{record['total_files']} recordings: {record['normal']} normal, {record['low_quality']} of low "

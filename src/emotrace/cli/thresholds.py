@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotrace.cli import exit_codes
-from emotrace.cli.messages import tell
+from emotrace.cli.messages import print_json, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -157,9 +157,7 @@ def fit(
         raise typer.Exit(exit_codes.of_run(0, [failure.code for failure in failures]))
     found = fit_thresholds(scored, goal, base.rules)
     if json:
-        from emotrace.outputs.records import dumps
-
-        typer.echo(dumps(fit_record(found, goal, failures, left_out)).encode("utf-8", "backslashreplace"))
+        print_json(fit_record(found, goal, failures, left_out))
     else:
         typer.echo("\n".join(_lines(found)))
     _tell_doubts(found, goal)

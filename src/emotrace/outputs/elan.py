@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from urllib.parse import quote
@@ -11,6 +10,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from emotrace.labels import EMOTIONS
 from emotrace.outputs.annotation import Annotation, Interval, layers, one_line
+from emotrace.outputs.media import media_type
 
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _LANGUAGES = (
@@ -67,7 +67,7 @@ class _Document:
     def sound(self, path: str) -> None:
         """Name the recording."""
         name = PurePosixPath(path.replace("\\", "/")).name
-        kind = mimetypes.MimeTypes().guess_type(name)[0] or "audio/x-wav"
+        kind = media_type(name) or "audio/x-wav"
         relative = "./" + _url(name)
         SubElement(
             self._head,

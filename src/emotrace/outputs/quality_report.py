@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emotrace.labels import LABELS, emotion
-from emotrace.outputs.records import dumps
+from emotrace.outputs.records import dumps, number
 from emotrace.outputs.sorting_plan import BROKEN, LOW_QUALITY, NORMAL, Sorted
 from emotrace.outputs.table import safe
 from emotrace.outputs.writing import replacing
@@ -218,9 +218,9 @@ def _record(item: Sorted, actions: bool) -> dict[str, Any]:
         "status": item.status,
         "decision": item.verdict.decision if item.verdict else None,
         "emotion": result.emotion if result else None,
-        "confidence": _finite(facts.confidence) if facts else None,
-        "gap": _finite(facts.gap) if facts else None,
-        "top": [{"emotion": k, "score": _finite(v)} for k, v in islice(result.scores.items(), 3)]
+        "confidence": number(facts.confidence) if facts else None,
+        "gap": number(facts.gap) if facts else None,
+        "top": [{"emotion": k, "score": number(v)} for k, v in islice(result.scores.items(), 3)]
         if result
         else [],
         "reasons": [reason_record(reason) for reason in _reasons(item)],
@@ -235,7 +235,7 @@ def reason_record(reason: Reason) -> dict[str, Any]:
     return {
         "code": reason.code,
         "decision": reason.decision,
-        "value": _finite(reason.value),
+        "value": number(reason.value),
         "threshold": reason.threshold,
         "sentence": reason.sentence,
         "sentence_zh": reason.sentence_zh,
@@ -257,10 +257,6 @@ def _emotion(label: str, language: str) -> str:
 
 def _digits(value: float, words: dict[str, str]) -> str:
     return words["none"] if math.isnan(value) else f"{value:.4f}"
-
-
-def _finite(value: float) -> float | None:
-    return round(value, 6) + 0.0 if math.isfinite(value) else None
 
 
 def _printable(text: str) -> str:

@@ -229,11 +229,6 @@ def check_card(card: ModelCard, clips: bool = False) -> None:
         raise RequestError("option", f"the model {card.name!r} uses no reference; leave the clips out")
 
 
-def check_head(recognizer: Recognizer) -> None:
-    """See :func:`check_card`."""
-    check_card(recognizer.card)
-
-
 def _embedding(service: Service, form: Form) -> Callable[[GoOn], bytes]:
     asked = EmbeddingForm.read(form.fields)
     options = asked.options(service.settings)

@@ -13,7 +13,7 @@ from emotrace.pipeline import PipelineOptions
 from emotrace.recognition import RecognitionOptions
 from emotrace.server import schemas
 from emotrace.server.access.callers import Caller, require
-from emotrace.server.api import UPLOAD_CODES, body_of, check_head, problems
+from emotrace.server.api import UPLOAD_CODES, body_of, check_card, problems
 from emotrace.server.forms import ClassicForm, ReadingForm
 from emotrace.server.keeping import Outlined, Receipt, check_wanted
 from emotrace.server.models import resolve
@@ -64,7 +64,7 @@ def _prediction(service: Service, caller: Caller, form: Form) -> Callable[[GoOn]
     def work(go_on: GoOn) -> tuple[bytes, Receipt]:
         start = time.monotonic()
         with service.models.using(name) as recognizer:
-            check_head(recognizer)
+            check_card(recognizer.card)
             [audio] = form.files["audio"]
             heard = Outlined(audio)
             result = service.analyse(recognizer, heard, options, on_progress=go_on)

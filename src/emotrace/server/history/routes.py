@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import mimetypes
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from fastapi.responses import FileResponse
 
 from emotrace.errors import StoreError
 from emotrace.outputs import check_picture
+from emotrace.outputs.media import media_type
 from emotrace.server import renderings
 from emotrace.server.access.callers import Caller, require
 from emotrace.server.api import other_forms, problems
@@ -41,8 +41,6 @@ CODES = ("forbidden", "option", "store")
 """What every route here may answer."""
 
 _NO_BYTES = {"schema": {"type": "string", "format": "binary"}}
-
-_KINDS = mimetypes.MimeTypes()  # Python's own table, whatever the machine's files say
 
 
 def router(service: Service) -> APIRouter:
@@ -281,7 +279,7 @@ def _bytes(place: Path | None) -> bytes | None:
 
 def _media_type(name: str) -> str:
     """By the name that the client gave; anything but sound and film is just bytes."""
-    guessed = _KINDS.guess_type(name)[0] or ""
+    guessed = media_type(name) or ""
     return guessed if guessed.startswith(("audio/", "video/")) else "application/octet-stream"
 
 
