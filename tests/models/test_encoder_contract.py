@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotrace.errors import InputError
+from emotrace.errors import DeviceError, InputError
 from emotrace.labels import LABELS
 from emotrace.models import registry
 from emotrace.models.batching import Limits
@@ -25,6 +25,7 @@ from emotrace.models.encoder import Encoder, Encoding, FakeEncoder, fewest_sampl
 from emotrace.models.loading import load_encoder
 from emotrace.models.package import ModelPackage
 from emotrace.models.runtime import OnnxEncoder
+from emotrace.models.selection import cuda_driver
 from emotrace.models.torch_runtime import TorchEncoder
 from emotrace.results import Array
 from tests.models.speech_packages import graph_package, speech_package
@@ -49,6 +50,20 @@ def made(make: Callable[..., object], folder: str, **options: Any) -> Callable[[
     return load
 
 
+def on_gpu(load: Callable[[], Encoder]) -> Callable[[], Encoder]:
+    """Skips the test, with the reason, where there is no GPU or nothing that uses it."""
+
+    def load_or_skip() -> Encoder:
+        if not cuda_driver():
+            pytest.skip("needs a GPU and its driver")
+        try:
+            return load()
+        except DeviceError as error:
+            pytest.skip(str(error))
+
+    return load_or_skip
+
+
 FOLDER = Path(tempfile.mkdtemp(prefix="emotrace-test-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
@@ -61,6 +76,8 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
     "graph fp32": made(graph_package, "graph", precision="fp32", threads=1),
     "graph int8": made(graph_package, "graph", precision="int8", threads=1),
     "torch": made(graph_package, "graph", runtime="torch", device="cpu"),
+    "graph cuda": on_gpu(made(graph_package, "graph", runtime="onnxruntime", device="cuda")),
+    "torch cuda": on_gpu(made(graph_package, "graph", runtime="torch", device="cuda")),
 }
 """Every encoder that the package has: a new one is added here and nowhere else."""
 
@@ -274,6 +291,20 @@ def test_the_graphs_say_what_the_network_says() -> None:
         assert np.abs(a.logits - b.logits).max() < 1e-5
         assert np.abs(a.frames - c.frames).max() < 0.5
         assert 0 < np.abs(a.logits - c.logits).max() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("runtime", "precision"), [("onnxruntime", "fp32"), ("torch", "fp32"), ("torch", "bf16")]
+)
+def test_cuda_says_what_the_cpu_says(runtime: str, precision: str) -> None:
+    how = {"runtime": runtime, "precision": precision, "device": "cuda"}
+    gpu = on_gpu(made(graph_package, "graph", **how))()
+    waveforms = [voice(n, seed=n) for n in (400, 1601, 16000, 47999, 320000)]
+    frames, logits = (0.3, 0.3) if precision == "bf16" else (2e-5, 1e-5)
+    for a, b in zip(gpu.encode(waveforms), loaded("torch").encode(waveforms), strict=True):
+        assert np.abs(a.frames - b.frames).max() < frames
+        assert np.abs(a.logits - b.logits).max() < logits
+    assert (gpu.info.device, gpu.info.precision) == ("cuda", precision)
 
 
 def test_the_temperature_divides_the_logits() -> None:

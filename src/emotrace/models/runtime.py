@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +21,12 @@ from emotrace.models.selection import (
 from emotrace.results import Array, ModelInfo
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+CUDA_OPTIONS = {
+    "use_tf32": "0",  # its ten bits are too few
+    "cudnn_conv_algo_search": "HEURISTIC",  # the default tries every algorithm anew for each length
+    "arena_extend_strategy": "kSameAsRequested",  # the default doubles what it takes
+}
 
 
 class OnnxEncoder(BatchedEncoder):
@@ -118,13 +126,20 @@ class OnnxEncoder(BatchedEncoder):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
-        # Waiting threads sleep: another session, or the decoder, can have the core.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        waiting = SLEEPING
         if self.card.network is not None:
+            waiting = SPINNING
             options.enable_mem_pattern = False  # it keeps a plan for each length that was ever seen
             # More would join additions and norms to an operator that is ten times slower.
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        return onnxruntime.InferenceSession(graph, options, providers=[PROVIDERS[self._device]])
+        for key, value in waiting.items():
+            options.add_session_config_entry(f"session.{key}", value)
+        if self._device == "cpu":
+            return onnxruntime.InferenceSession(graph, options, providers=[PROVIDERS["cpu"]])
+        find_libraries()
+        return onnxruntime.InferenceSession(
+            graph, options, providers=[(PROVIDERS["cuda"], CUDA_OPTIONS), PROVIDERS["cpu"]]
+        )
 
     def _check_shapes(self, session: Any) -> None:
         """Refuse a graph whose inputs or outputs are not those that the card promises."""
@@ -160,3 +175,12 @@ class OnnxEncoder(BatchedEncoder):
             return dict(zip(names, session.run(None, feed), strict=True))
         except Exception as error:  # of ONNX Runtime's own kinds
             raise self._broken("ONNX Runtime cannot run its graph", error) from error
+
+
+def find_libraries() -> None:
+    """Load CUDA's libraries from pip's packages, where ONNX Runtime's GPU build does not look by itself."""
+    import onnxruntime
+
+    if hasattr(onnxruntime, "preload_dlls"):
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+            onnxruntime.preload_dlls()

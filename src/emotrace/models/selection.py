@@ -70,7 +70,7 @@ def choose_device(card: ModelCard, device: str) -> str:
     """``"cpu"`` or ``"cuda"``, for ONNX Runtime.
 
     Raises:
-        DeviceError: CUDA is asked for, and ONNX Runtime has none.
+        DeviceError: CUDA is asked for, and ONNX Runtime has none, or there is no GPU.
     """
     if device == "auto":
         return "cuda" if card.family == "emotion2vec" and onnx_has_cuda() and cuda_driver() else "cpu"
@@ -78,6 +78,11 @@ def choose_device(card: ModelCard, device: str) -> str:
         raise DeviceError(
             "device 'cuda' was asked for, but ONNX Runtime has no CUDA provider here; "
             "install onnxruntime-gpu and a driver, or use device 'cpu'"
+        )
+    if device == "cuda" and not cuda_driver():
+        raise DeviceError(
+            "device 'cuda' was asked for, but there is no GPU whose driver answers; "
+            "see nvidia-smi and CUDA_VISIBLE_DEVICES, or use device 'cpu'"
         )
     return device
 

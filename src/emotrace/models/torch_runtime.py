@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from emotrace.errors import DeviceError, ModelError, OptionError
@@ -17,6 +18,23 @@ if TYPE_CHECKING:
     from emotrace.models.emotion2vec_network import Emotion2vec
 
 
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@contextmanager
+def float32_products() -> Iterator[None]:
+    """Convolutions of cuDNN in float32 meanwhile, not in the TF32 that torch lets it take.
+
+    What torch keeps of it is one switch for the process, so only one thread at a time is inside.
+    """
+    import torch
+
+    cudnn = torch.backends.cudnn
+    kept = {"enabled": cudnn.enabled, "benchmark": cudnn.benchmark, "deterministic": cudnn.deterministic}
+    with _ONE_AT_A_TIME, cudnn.flags(**kept, allow_tf32=False):
+        yield
+
+
 class TorchEncoder(BatchedEncoder):
     """A model package run by torch.
 
@@ -27,7 +45,7 @@ class TorchEncoder(BatchedEncoder):
         package: a model of the family emotion2vec with weights for torch.
         precision: ``"auto"``, ``"fp32"`` or ``"bf16"``.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        threads: 0, or torch's own number: torch has one number for the whole process.
+        threads: 0, or on the CPU torch's own number: torch has one for the whole process.
 
     Raises:
         DeviceError: the device or the precision is not there.
@@ -51,12 +69,12 @@ class TorchEncoder(BatchedEncoder):
                 "device 'cuda' was asked for, but torch finds none; install torch with CUDA and a driver, or "
                 "use device 'cpu'"
             )
-        if threads not in (0, torch.get_num_threads()):
+        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        if self._device == "cpu" and threads not in (0, torch.get_num_threads()):
             raise OptionError(
                 f"threads is {threads}, but torch has {torch.get_num_threads()} in this process; expected 0: "
                 "set OMP_NUM_THREADS, or call torch.set_num_threads"
             )
-        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self._precision = "fp32" if precision == "auto" else precision
         self._package, self._weights, self._network = package, self.card.weights, self.card.network
         self._lock = threading.Lock()
@@ -118,7 +136,7 @@ class TorchEncoder(BatchedEncoder):
 
         model = self._model()
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), float32_products():
                 given: list[Any] = [torch.from_numpy(feed[name]) for name in ("waveform", "samples")]
                 output = model(*(tensor.to(self._device) for tensor in given))
                 return {
