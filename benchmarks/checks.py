@@ -39,7 +39,7 @@ def check(sound: Sound) -> SignalQuality:
 def bench_snr(maker: Maker) -> Figures:
     """RMS error of the SNR, by nominal SNR and by noise."""
     rows: list[tuple[float, str, float]] = []
-    for corpus, i in zip(maker.clean_corpora(), range(140), strict=False):
+    for corpus, i in zip(maker.clean_corpora(), range(420), strict=False):
         kind, noise = maker.background(BACKGROUNDS if i % 7 < 5 else EVENTS)
         nominal = float(i * 7 % 31)
         sound = maker.talk(maker.voices(corpus), int(maker.rng.integers(2, 5)))
@@ -64,7 +64,7 @@ def bench_snr(maker: Maker) -> Figures:
 
 def bench_content(maker: Maker) -> Figures:
     """Share of 3 s windows with the right content, and what the others were taken for."""
-    spoken = {c: [maker.window(maker.voices(c)[0]) for _ in range(24)] for c in SPEECH_CORPORA}
+    spoken = {c: [maker.window(maker.voices(c)[0]) for _ in range(60)] for c in SPEECH_CORPORA}
     every = [sound for sounds in spoken.values() for sound in sounds]
     noisy = {db: [maker.noisy(s, maker.background()[1], db) for s in every] for db in (20, 10)}
     bursts = list(maker.material.bursts.values())
@@ -186,7 +186,7 @@ def bench_speakers(maker: Maker) -> Figures:
                 check(
                     maker.talk(maker.voices(corpus, number), int(maker.rng.integers(4, 9)))
                 ).several_speakers
-                for _ in range(12)
+                for _ in range(40)
             ]
             known = [score for score in told if not np.isnan(score)]
             scores[number] += known

@@ -71,7 +71,7 @@ class SignalQuality:
         bandwidth_hz: highest frequency that carries speech energy, at most half the sampling rate; a
             telephone's is about 3400 to 4000; NaN for digital silence.
         snr_db: level of the active speech over the level of the noise, in dB; NaN if it cannot be told
-            because there is too little speech.
+            because there is too little speech; right for noise that goes on, rough for single events.
         speech_share: share of the recording's duration in which somebody speaks, 0 to 1.
         speech_seconds: how much speech that is, in seconds.
         music_share: share of the recording's duration that is music, singing included, 0 to 1.
@@ -109,8 +109,8 @@ class EmotionTrack:
     ['happy', None]
     """
 
-    times: Array
-    probabilities: Array
+    times: Array = field(repr=False)
+    probabilities: Array = field(repr=False)
     hop: float
     method: str
 
@@ -246,10 +246,10 @@ class Recognition:
     duration: float
     model: ModelInfo
     measures: SignalMeasures
-    embedding: Array
+    embedding: Array = field(repr=False)
     track: EmotionTrack | None = None
-    frame_embeddings: Array | None = None
-    frame_times: Array | None = None
+    frame_embeddings: Array | None = field(default=None, repr=False)
+    frame_times: Array | None = field(default=None, repr=False)
     segments: tuple[Segment, ...] = ()
     shares: Mapping[str, float] = field(default_factory=dict)
     speech_duration: float | None = None
@@ -328,11 +328,11 @@ class Embedding:
     """
 
     source: str
-    embedding: Array
+    embedding: Array = field(repr=False)
     duration: float
     model: ModelInfo
-    frame_embeddings: Array | None = None
-    frame_times: Array | None = None
+    frame_embeddings: Array | None = field(default=None, repr=False)
+    frame_times: Array | None = field(default=None, repr=False)
     speech_duration: float | None = None
 
 

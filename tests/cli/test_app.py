@@ -36,7 +36,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
         (
             OSError(errno.ENOSPC, "No space left on device"),
             7,
-            "emotrace: standard output cannot be written: no space left on device\n",
+            "emotrace: standard output cannot be written: no space left on device; write it elsewhere\n",
         ),
         (
             KeyError("a\nb"),

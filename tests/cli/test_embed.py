@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +72,13 @@ def test_silence_writes_nothing(run: Run, tmp_path: Path) -> None:
     assert code == 4
     assert "holds only silence" in told
     assert not (tmp_path / "x.npy").exists()
+
+
+def test_standard_input_is_embedded(
+    run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.npy"
+    with clip.open("rb") as file, io.TextIOWrapper(file) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert run("embed", "-", "--out", out)[0] == 0
+    assert np.array_equal(np.load(out), Recognizer().embed(clip).embedding)

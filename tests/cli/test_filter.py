@@ -205,3 +205,16 @@ def test_as_a_process(root: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["total"] == 2
     assert results(root) == SORTED
+
+
+def test_an_unstable_label_is_seen_in_the_frames(tmp_path: Path, run: Run) -> None:
+    calm, wild = (put(tmp_path, f"outputs_{number}", record(SURE)) for number in (1, 2))
+    for folder, emotions in ((calm, ["happy"] * 8 + ["sad"] * 8), (wild, ["happy", "sad"] * 8)):
+        frames = [{"emotion": e, "score": 0.9, "timestamp": i / 2} for i, e in enumerate(emotions)]
+        (folder / "frames.json").write_text(json.dumps(frames), encoding="utf-8")
+    assert run("filter", str(tmp_path), "--preset", "default", "--strict")[0] == 0
+    assert results(tmp_path) == ["low_quality/outputs_2", "normal/outputs_1"]
+    report = json.loads((tmp_path / "quality_report.json").read_text(encoding="utf-8"))
+    assert report["reasons"] == {"unstable": 1}
+    assert run("filter", str(tmp_path))[0] == 0  # the classic rules do not ask
+    assert results(tmp_path) == ["normal/outputs_1", "normal/outputs_2"]

@@ -10,6 +10,7 @@ import pytest
 
 import emotrace
 from emotrace.cli import checks
+from emotrace.cli.commands import root
 from emotrace.labels import EMOTIONS
 from emotrace.models.registry import builtin_folder
 from emotrace.sample import sample_path
@@ -62,6 +63,29 @@ def test_every_command_has_help(run: Run, command: list[str], flag: str) -> None
     code, out, err = run(*command, flag)
     assert (code, err) == (0, "")
     assert out.startswith(f"Usage: {' '.join(['emotrace', *command])} ")
+
+
+def test_no_line_of_the_list_of_commands_is_cut_at_80_columns(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = run("--help")
+    assert not [line for line in out.splitlines()[1:] if line.endswith("...")]
+
+
+@pytest.mark.parametrize(
+    "option", ["--model", "--precision", "--device", "--runtime", "--threads", "--channel", "--whole-seconds"]
+)
+def test_an_option_says_the_same_in_every_command(option: str) -> None:
+    told = {
+        name: parameter.help
+        for name, command in root().commands.items()
+        if name != "serve"  # its own settings
+        for parameter in command.params
+        if option in parameter.opts
+    }
+    assert len(told) > 1
+    assert len(set(told.values())) == 1, told
 
 
 def test_labels(run: Run) -> None:

@@ -18,6 +18,10 @@ from tests.outputs.made import names
 from tests.outputs.results_made import put, record, results
 
 
+def test_without_a_command_the_presets_are_listed(run: Run) -> None:
+    assert run("thresholds") == run("thresholds", "list")
+
+
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOTRACE_HOME", str(tmp_path / "home"))

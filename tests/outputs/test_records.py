@@ -169,11 +169,16 @@ def test_frames_are_written_one_by_one() -> None:
     assert json.loads(file.getvalue()) == {"emotion": "happy", "frames": frames}
 
 
-@pytest.mark.parametrize(("record", "frames"), [({}, []), ({}, [{"a": 1}]), ({"b": "\n"}, [])])
+@pytest.mark.parametrize("frames", [[], [{"a": 1}]])
+@pytest.mark.parametrize(
+    "record", [{}, {"b": "\n"}, {"segments": [{"a": 1}, {}], "change_points": [], "c": None}]
+)
 def test_edges_of_the_written_json(record: dict[str, Any], frames: list[dict[str, Any]]) -> None:
-    file = io.StringIO()
-    write_json(file, record, frames)
-    assert json.loads(file.getvalue()) == {**record, "frames": frames}
+    with_frames, without = io.StringIO(), io.StringIO()
+    write_json(with_frames, record, frames)
+    write_json(without, record)
+    assert with_frames.getvalue() == json.dumps({**record, "frames": frames}) + "\n"
+    assert without.getvalue() == json.dumps(record) + "\n"
 
 
 class _Nowhere(io.StringIO):

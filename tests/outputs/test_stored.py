@@ -8,14 +8,17 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emotrace.errors import InputError
 from emotrace.labels import LABELS
-from emotrace.outputs.records import recognition_record
+from emotrace.outputs.records import frame_records, recognition_record
 from emotrace.outputs.stored import parse_result, read_result
+from emotrace.postprocess.verdict import switches_per_minute
+from emotrace.results import EmotionTrack
 from tests.outputs.made import made
 from tests.outputs.results_made import put, record
 
@@ -142,3 +145,60 @@ def test_every_label_is_read_in_both_languages() -> None:
 
     chinese = {emotion.zh: (index + 1) / 45 for index, emotion in enumerate(EMOTIONS)}
     assert list(parse_result({"scores": chinese}).scores) == list(reversed(LABELS))
+
+
+def frames(emotions: str, hop: float = 0.5) -> list[dict[str, Any]]:
+    """A frame for each letter, h or s; a blank is a step without speech, which is left out."""
+    label = {"h": "开心", "s": "sad"}
+    return [
+        {"emotion": label[letter], "score": 0.7, "timestamp": round(i * hop, 3)}
+        for i, letter in enumerate(emotions)
+        if letter != " "
+    ]
+
+
+@pytest.mark.parametrize(
+    ("emotions", "switches"),
+    [("hhhhsssshhhh", 2), ("hhhhhhhhhhhh", 0), ("hshshshshshs", 11), ("hhhhss  hhhhss", 2), ("hsh", None)],
+)
+def test_frames_beside_a_result_tell_how_often_its_label_changes(
+    emotions: str, switches: int | None, tmp_path: Path
+) -> None:
+    folder = put(tmp_path, "outputs_1")
+    (folder / "frames.json").write_text(json.dumps(frames(emotions)), encoding="utf-8")
+    told = read_result(folder, frames=True).facts.switches_per_minute
+    expected = math.nan if switches is None else switches * 60 / 6  # six seconds of speech each
+    assert told == pytest.approx(expected, nan_ok=True)
+    assert math.isnan(read_result(folder).facts.switches_per_minute)
+
+
+def test_frames_as_they_are_written_agree_with_the_track(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.dirichlet(np.ones(9), 200).astype(np.float32)
+    rows[40:60] = np.nan
+    track = EmotionTrack((np.arange(200) / 25).astype(np.float32), rows, 0.04, "made up")
+    folder = put(tmp_path, "outputs_1")
+    (folder / "frames.json").write_text(json.dumps(list(frame_records(track))), encoding="utf-8")
+    told = read_result(folder, frames=True).facts.switches_per_minute
+    assert told == pytest.approx(switches_per_minute(track)) and told > 100
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"frames": 3}', "[" * 100_000, '[{"emotion": "x"}]'])
+def test_frames_of_no_use_are_noted_and_the_rest_counts(text: str, tmp_path: Path) -> None:
+    folder = put(tmp_path, "outputs_1")
+    (folder / "frames.json").write_text(text, encoding="utf-8")
+    result = read_result(folder, frames=True)
+    assert result.emotion == "happy" and math.isnan(result.facts.switches_per_minute)
+    [note] = result.notes
+    assert note.startswith("frames.json is of no use: ") and "\n" not in note
+
+
+def test_a_link_in_place_of_frames_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside.json").write_text(json.dumps(frames("hshshshs")), encoding="utf-8")
+    folder = put(tmp_path, "outputs_1")
+    (folder / "frames.json").symlink_to(tmp_path / "outside.json")
+    result = read_result(folder, frames=True)
+    assert math.isnan(result.facts.switches_per_minute)
+    assert result.notes == (
+        "frames.json is of no use: frames.json is a symbolic link, which is not followed",
+    )

@@ -92,6 +92,47 @@ def test_online_with_a_lag_as_long_as_the_track_is_offline() -> None:
     np.testing.assert_allclose(online, smooth_rows(ForwardBackward(model), rows).rows, rtol=1e-9)
 
 
+def drifting() -> Rows:
+    """One second from happy to sad, the logarithms in straight lines, then sad."""
+    logs = np.zeros((60, 9))
+    logs[:, 3] = np.interp(np.arange(60), [15, 40], [3, -3])
+    logs[:, 6] = -logs[:, 3]
+    return np.exp(logs)
+
+
+def first_sad(trend: float, rows: Rows) -> int:
+    model = Chain(sticky(8.0, 0.04), 0.4, np.full(9, 1 / 9))
+    out = smooth_rows(OnlineHiddenMarkov(model, 0, trend=trend), rows).rows
+    return int(np.argmax(likeliest(out) == 6))
+
+
+def test_a_trend_follows_a_drift_sooner() -> None:
+    sooner = first_sad(0.0, drifting()) - first_sad(0.2, drifting())
+    assert 3 <= sooner <= 5  # 0.2 s are five steps
+
+
+def test_a_trend_is_that_of_a_track_so_far_ahead() -> None:
+    logs = np.log(drifting())[15:41] / 3  # all of them over the least that counts
+    ahead = np.log(hidden_markov._Trend(0.2, 0.04).of(np.exp(logs)))[2:21]
+    expected = logs[7:26]
+    np.testing.assert_allclose(ahead - ahead[:, :1], expected - expected[:, :1], atol=1e-9)
+
+
+def test_a_trend_begins_anew_after_a_pause() -> None:
+    rows = drifting()
+    rows[20:22] = np.nan
+    ahead = hidden_markov._Trend(0.2, 0.04).of(rows)
+    np.testing.assert_array_equal(ahead[:2], rows[:2])
+    np.testing.assert_array_equal(ahead[22:24], rows[22:24])
+    assert (ahead[24:40, 6] > rows[24:40, 6]).all()
+
+
+def test_what_a_file_rounds_is_no_trend() -> None:
+    rows = np.full((4, 9), 0.111)
+    rows[:, 8] = [0.0, 0.001, 0.0, 0.001]
+    np.testing.assert_allclose(hidden_markov._Trend(0.3, 0.04).of(rows), rows, rtol=0.02)
+
+
 def test_viterbi_over_the_end_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     model, rows = Chain(sticky(1.0, 0.04), 0.3, np.full(9, 1 / 9)), observations(500)
     expected = smooth_rows(Viterbi(model), rows).rows

@@ -59,6 +59,8 @@ def test_a_chain_takes_its_own_dwell_time_unless_one_is_given() -> None:
 
     assert np.array_equal(last(), last(dwell=DWELL))
     assert not np.allclose(last(), last(dwell=8.0))
+    assert np.array_equal(last(lag=0.0), last(lag=0.0, trend=0.0))
+    assert not np.allclose(last(lag=0.0), last(lag=0.0, trend=0.3))
 
 
 @pytest.mark.parametrize("method", ["hmm", "viterbi"])

@@ -201,6 +201,13 @@ def test_switches() -> None:
     assert judge(made(track=track(["happy", "sad"] * 100))).codes == ("unstable",)
 
 
+@pytest.mark.parametrize("piece", [1, 2, 7, 150, 151])
+def test_switches_are_counted_in_pieces(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotrace.postprocess.verdict.PIECE", piece)
+    steps = [*["happy"] * 49, *["sad"] * 50, *[None] * 2, *["happy", "sad"] * 25]
+    assert switches_per_minute(track(steps)) == pytest.approx(50 * 60 / (149 * 0.04))
+
+
 def test_options_are_checked() -> None:
     with pytest.raises(OptionError, match="min_gap is -1; expected greater than or equal to 0"):
         Rules.of(min_gap=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,18 @@ def test_a_model_is_found_by_its_name() -> None:
     assert recognizer.info.runtime.startswith("onnxruntime ")
     with pytest.raises(ModelNotFoundError, match="'large' is not installed"):
         Recognizer("large")
+
+
+def test_it_can_be_sent_to_another_process_where_it_is_loaded_again() -> None:
+    recognizer = Recognizer("compact", threads=1)
+    sent = pickle.loads(pickle.dumps(recognizer))
+    assert sent.info == recognizer.info
+    assert repr(sent) == "<Recognizer compact, fp32 on cpu>"
+
+
+def test_what_is_shown_of_a_result_has_no_arrays() -> None:
+    result = RECOGNIZER.recognize((steady(1, 0.5), 16000), frames=True, frame_embeddings=True)
+    assert "array(" not in repr(result)
 
 
 # -- many -----------------------------------------------------------------------------------------------

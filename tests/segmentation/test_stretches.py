@@ -91,7 +91,7 @@ def test_all_speech_is_in_a_stretch(probabilities: Array, rule: CutRule) -> None
     for stretch in cut(probabilities, rule):
         covered[stretch.start // CHUNK : stretch.end // CHUNK] = True
     shortest = max(1, round(rule.shortest * CHUNKS_PER_SECOND))
-    for first, last in runs_of(probabilities >= np.float32(rule.on)):
+    for first, last in runs_of(probabilities.astype(np.float64) >= rule.on):
         if last - first >= shortest:
             assert covered[first:last].all()
 

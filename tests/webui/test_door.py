@@ -69,7 +69,7 @@ def test_a_page_of_one_person_is_not_listened_to_by_another(client: TestClient) 
 
 UNNEEDED = (
     *("/gradio_api/info", "/gradio_api/proxy=http://127.0.0.1:1/x", "/gradio_api/runs", "/monitoring"),
-    *("/config", "/docs", "/gradio_api/openapi.json", "/gradio_api/app_id", "/dev/reload", "/assets/../x"),
+    *("/config", "/docs", "/gradio_api/openapi.json", "/dev/reload", "/assets/../x"),
     *("/gradio_api/deep_link", "/gradio_api/stream/x", "/gradio_api/custom_component/x", "/manifest.json"),
     *("/gradio_api/user", "/gradio_api/token", ""),
 )

@@ -140,6 +140,71 @@ def test_deleting_asks_twice(chromium: Any, url: str, talk: Path, tmp_path: Path
     assert httpx2.get(f"{url}/v1/recognitions", params={"text": "to be deleted"}).json()["recognitions"] == []
 
 
+@pytest.mark.slow
+def test_what_is_open_is_judged_also_when_the_list_is_new(
+    chromium: Any, url: str, talk: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "to be judged.wav"
+    path.write_bytes(talk.read_bytes())
+    asked(url, path)
+    with visit(chromium, url) as seen:
+        seen.tab(3)
+        line = seen.page.locator("#em-list label", has_text="to be judged")
+        line.click()
+        seen.page.wait_for_selector("#em-history-shown .em-result")
+        assert path.name in seen.page.locator("#em-told").text_content()
+        seen.tab(4)
+        seen.page.wait_for_selector("#em-about .em-card")
+        seen.tab(3)
+        seen.page.wait_for_function("!document.querySelector('#em-list input:checked')")
+        seen.page.locator("#em-feedback textarea").fill("a mild voice")
+        seen.page.locator("#em-feedback input").first.click()
+        seen.page.get_by_role("option", name="happy").click()
+        seen.page.locator("#em-send").click()
+        seen.page.wait_for_selector("#em-answer .em-done")
+        line.get_by_text("corrected: happy").wait_for()
+        seen.page.locator("#em-review input").check()
+        seen.page.wait_for_selector("#em-search :is(input, textarea)[disabled]")
+    kept = httpx2.get(f"{url}/v1/recognitions", params={"text": "to be judged"}).json()["recognitions"]
+    assert [(row["label"], row["note"]) for row in kept] == [("happy", "a mild voice")]
+
+
+@pytest.mark.slow
+def test_a_phone_is_scrolled_to_what_was_chosen(chromium: Any, url: str, talk: Path) -> None:
+    for _ in range(12):
+        asked(url, talk)
+    with visit(chromium, url, width=390) as seen:
+        seen.tab(3)
+        seen.page.locator("#em-list label").first.click()
+        seen.page.wait_for_selector("#em-history-shown .em-main[data-told]")
+        top = seen.page.locator("#em-history-shown .em-main").evaluate("it => it.getBoundingClientRect().top")
+        assert -1 < top < 0.8 * 900
+
+
+@pytest.mark.slow
+def test_pages_say_that_the_server_stops_and_load_again_when_it_is_back(
+    chromium: Any, talk: Path, tmp_path: Path
+) -> None:
+    with served(tmp_path) as url:
+        seen = Visit(chromium, url, "zh", permissions=["microphone"])
+        seen.upload(talk)
+        seen.page.wait_for_selector("#em-analyse:not([disabled])")
+        live = seen.context.new_page()
+        live.goto(url)
+        live.get_by_role("tab").nth(1).click()
+        live.locator("#em-live-start").click()
+        live.wait_for_function("document.querySelector('#em-live-emotion').dataset.emotion")
+    live.locator("#em-live-status", has_text="服务器正在停止").wait_for()
+    live.locator("#em-live-start").click()
+    live.locator("#em-live-status", has_text="连接已断开").wait_for()
+    seen.page.locator("#em-analyse").click()
+    seen.page.locator("[data-testid=toast-text]", has_text="服务器恢复后页面会自动重新加载").wait_for()
+    with served(tmp_path, "--port", url.rpartition(":")[2]):
+        seen.page.wait_for_selector("#em-analyse[disabled]")  # of a page that was loaded again
+        seen.analyse(talk)
+    seen.context.close()
+
+
 def test_live_follows_the_microphone(chromium: Any, url: str) -> None:
     with visit(chromium, url, permissions=["microphone"]) as seen:
         seen.tab(1)

@@ -77,6 +77,11 @@ def test_ribbon_and_table_tell_the_same_stretches(talk: Recognition) -> None:
     assert len(rows) == len(found) + 1
 
 
+def test_segments_that_were_asked_for_come_before_the_frames(talk: Recognition) -> None:
+    found = stretches(record_of(talk, "segment"))
+    assert [each.emotion for each in found] == [segment.emotion for segment in talk.segments]
+
+
 def test_silence_is_in_no_stretch(talk: Recognition) -> None:
     frames = [
         {"emotion": "sad", "score": 0.5, "timestamp": time, "scores": {}} for time in (0.0, 0.5, 2.0, 2.5)
@@ -104,3 +109,9 @@ def test_without_frames_the_segments_are_drawn(talk: Recognition) -> None:
 
 def test_table_cells_have_their_head() -> None:
     assert 'data-head="A&lt;"' in table(["A<"], [["1"]], "name")
+
+
+def test_the_last_cell_of_a_short_row_fills_it() -> None:
+    rows = [["1", "2", "3"], ["1", "failed"]]
+    cells = list(tree(table(["A", "B", "C"], rows, "name")).iter("td"))
+    assert [cell.get("colspan") for cell in cells] == [None, None, None, None, "2"]

@@ -70,6 +70,16 @@ def test_the_oldest_goes_when_there_is_too_much(tmp_path: Path, monkeypatch: pyt
     assert shelf.result(names[1], "ann") and shelf.result(names[2], "ann")
 
 
+def test_who_has_much_pushes_out_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 100_000)  # three seconds of sound
+    shelf = Shelf(tmp_path)
+    of_bob, _ = put(shelf, "bob")
+    of_ann = [put(shelf)[0] for _ in range(6)]
+    assert shelf.result(of_bob, "bob").owner == "bob"
+    assert [refused(shelf, name, "ann") for name in of_ann[:4]] == ["not-found"] * 4
+    assert [shelf.result(name, "ann").owner for name in of_ann[4:]] == ["ann"] * 2
+
+
 def test_old_uploads_are_removed_and_links_not_followed(tmp_path: Path) -> None:
     uploads, outside = tmp_path / "uploads", tmp_path / "outside"
     (uploads / "a").mkdir(parents=True)

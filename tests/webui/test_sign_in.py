@@ -56,3 +56,19 @@ def test_a_person_signs_in_works_and_signs_out(
     context.close()
     assert all(url.startswith((f"{guarded}/", "data:", "blob:")) for url in asked)
     assert "Content Security Policy" not in " ".join(said)
+
+
+@pytest.mark.slow
+def test_who_is_signed_out_meanwhile_is_told_so(chromium: Any, guarded: str) -> None:
+    context = chromium.new_context(locale="zh-CN")
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.goto(guarded)
+    page.locator("input[name=key]").fill(TOKEN)
+    page.get_by_role("button").click()
+    page.locator("#em-sample").click()
+    page.wait_for_selector("#em-analyse:not([disabled])")
+    context.clear_cookies()
+    page.locator("#em-analyse").click()
+    page.locator("[data-testid=toast-text]", has_text="登录已失效").wait_for()
+    context.close()

@@ -198,7 +198,7 @@ class AudioFile:
         if self._damaged:
             raise AudioError(f"{self._label} is damaged: nothing of it can be decoded; get a good copy")
         promised = self.description.duration
-        told = f", though its header promises {promised:.1f} s" if promised else ""
+        told = f", though its header promises {promised:.1f} s" if promised and promised >= 0.05 else ""
         raise NoAudioError(f"{self._label} has not one sample of audio{told}; expected a recording")
 
     def _check_reading(self) -> None:

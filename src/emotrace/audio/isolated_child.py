@@ -10,7 +10,10 @@ import io
 import json
 import math
 import os
+import select
+import struct
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -26,11 +29,14 @@ from emotrace.audio.sources import Limits
 from emotrace.errors import EmotraceError
 
 LONGEST_MESSAGE = 64 * 1024
+HEAD = struct.Struct("!i")
+"""The length before each message, as :class:`multiprocessing.connection.Connection` writes it."""
 STOP = b"stop"
 
 _NEW_USERS, _NEW_NETWORK = 0x10000000, 0x40000000  # of unshare(2)
 _NO_NEW_PRIVILEGES = 38  # of prctl(2)
 _FILES = 32
+_GATHERED_BYTES, _GATHERED_SECONDS = 256 * 1024, 0.2
 
 
 class FileAt(io.RawIOBase):
@@ -81,6 +87,30 @@ class FileAt(io.RawIOBase):
         super().close()
 
 
+class Answers:
+    """Messages to the other side, several in one piece, so that it is not woken for each.
+
+    Args:
+        connection: to the other side.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._file = open(connection.fileno(), "wb", _GATHERED_BYTES, closefd=False)  # noqa: SIM115
+        self._sent = time.monotonic()
+
+    def say(self, kind: bytes, content: bytes) -> None:
+        """Send a message soon."""
+        self._file.write(HEAD.pack(1 + len(content)) + kind)
+        self._file.write(content)
+        if time.monotonic() - self._sent > _GATHERED_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        self._file.flush()
+        self._sent = time.monotonic()
+
+
 def serve(connection: Connection, before_each: Callable[[float], None]) -> None:
     """Decode what is sent until the other side hangs up.
 
@@ -92,6 +122,7 @@ def serve(connection: Connection, before_each: Callable[[float], None]) -> None:
         connection: to the other side.
         before_each: called before each file with the seconds of computing that it may take.
     """
+    answers = Answers(connection)
     with suppress(EOFError, OSError):  # it hung up
         while True:
             message = connection.recv_bytes(LONGEST_MESSAGE)
@@ -100,12 +131,13 @@ def serve(connection: Connection, before_each: Callable[[float], None]) -> None:
             order = json.loads(message)
             before_each(order["cpu_seconds"])
             with FileAt(recv_handle(connection), order["name"]) as file:
-                _decode(connection, file, order)
+                _decode(connection, answers, file, order)
+            answers.flush()
 
 
-def _decode(connection: Connection, file: FileAt, order: dict[str, Any]) -> None:
+def _decode(connection: Connection, answers: Answers, file: FileAt, order: dict[str, Any]) -> None:
     def say(kind: bytes, values: dict[str, Any]) -> None:
-        connection.send_bytes(kind + json.dumps(values).encode())
+        answers.say(kind, json.dumps(values).encode())
 
     limits = Limits(max_bytes=order["max_bytes"], max_seconds=order["max_seconds"])
     try:
@@ -114,8 +146,8 @@ def _decode(connection: Connection, file: FileAt, order: dict[str, Any]) -> None
         ) as blocks:
             say(b"d", asdict(blocks.description))
             for block in blocks:
-                connection.send_bytes(b"s" + block.tobytes())
-                if connection.poll():  # nobody wants the rest
+                answers.say(b"s", block.tobytes())
+                if select.select([connection], [], [], 0)[0]:  # nobody wants the rest
                     break
             say(b"e", {"warning": blocks.warning, "clipping_share": blocks.clipping_share})
     except EmotraceError as error:

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
 from typing import IO, Any
 
-from emotrace.audio.isolated_child import LONGEST_MESSAGE, STOP
+from emotrace.audio.isolated_child import HEAD, LONGEST_MESSAGE, STOP
 from emotrace.errors import EmotraceError, OptionError
 
 STOP_SECONDS = 2.0
@@ -46,9 +46,7 @@ class DecodingProcess:
             raise OptionError("decoding in another process needs Linux or macOS; set decode_workers to 0")
         self.files = 0
         ours, theirs = socket.socketpair()
-        patience = struct.pack("ll", int(stall_seconds), round(stall_seconds % 1 * 1e6))
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):  # in the middle of a message, as well
-            ours.setsockopt(socket.SOL_SOCKET, option, patience)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(stall_seconds))
         with theirs:
             arguments = (str(theirs.fileno()), str(memory))
             self._child = subprocess.Popen(
@@ -60,7 +58,9 @@ class DecodingProcess:
                 env=_environment(),
                 start_new_session=True,  # Ctrl-C is for the service, which finishes what runs
             )
+        self._patience = -1.0
         self._connection = Connection(ours.detach())
+        self._incoming = open(self._connection.fileno(), "rb", 4 * LONGEST_MESSAGE, closefd=False)  # noqa: SIM115
         try:
             told = json.loads(self.receive(_START_SECONDS))
         except (EOFError, OSError, ValueError) as problem:
@@ -85,9 +85,22 @@ class DecodingProcess:
             EOFError: it ended.
             OSError: it says nothing, or too much.
         """
-        if not self._connection.poll(seconds):
+        if seconds != self._patience:  # in the middle of a message, as well
+            self._patience = seconds
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as ours:
+                ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
+        [length] = HEAD.unpack(self._read(HEAD.size))
+        if not 0 < length <= LONGEST_MESSAGE * 64:
+            raise OSError(f"a message of {length} bytes")
+        return self._read(length)
+
+    def _read(self, length: int) -> bytes:
+        content = self._incoming.read(length)
+        if content is None:
             raise OSError("no message")
-        return self._connection.recv_bytes(LONGEST_MESSAGE * 64)
+        if len(content) < length:
+            raise EOFError
+        return content
 
     def stop(self) -> None:
         """Tell it that the rest of the file is not wanted."""
@@ -136,6 +149,10 @@ class Descriptor:
     def __exit__(self, *_: object) -> None:
         if self._copy is not None:
             self._copy.close()
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), round(seconds % 1 * 1e6))
 
 
 def _environment() -> dict[str, str]:

@@ -111,7 +111,8 @@ def needs_seeking(head: bytes) -> bool:
 def length_is_exact(container: str, head: bytes) -> bool:
     """Whether the header of a container says how long the sound is, rather than FFmpeg guessing it.
 
-    Recorders that write into a pipe do not know the length and put a placeholder into a WAV header.
+    Recorders that write into a pipe do not know the length and put a placeholder into a WAV header: nothing,
+    or about the most that fits.
 
     >>> length_is_exact("flac", b""), length_is_exact("mp3", b""), length_is_exact("mp3", b"..Xing")
     (True, False, True)
@@ -120,7 +121,8 @@ def length_is_exact(container: str, head: bytes) -> bool:
         return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
     if container == "wav":
         found = head.find(b"data", 12)
-        return 0 < int.from_bytes(head[found + 4 : found + 8], "little") < 0x7FFFF000
+        size = int.from_bytes(head[found + 4 : found + 8], "little")
+        return size > 0 and all(abs(size - limit) > 1 << 16 for limit in (1 << 31, 1 << 32))
     return container in {"flac", "ogg", "w64", "caf", "aiff", "au"} or "mp4" in container
 
 

@@ -103,12 +103,15 @@ class LocalEngine:
 
     def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
         """See :meth:`Engine.run`."""
+        from emotrace.models.cpu import cores
+
         units = units_of(jobs)
         first = list(islice(units, FEW + 1))
+        orders = self._load and Orders(self._load, self._options, self._on_bug, cores() // self.workers)
         workers: list[Worker] = []
         for _ in range(min(self.workers, len(first))):
-            if self._load is not None and len(first) > FEW:
-                workers.append(ProcessWorker(Orders(self._load, self._options, self._on_bug), self.info))
+            if orders is not None and len(first) > FEW:
+                workers.append(ProcessWorker(orders, self.info))
             else:
                 workers.append(ThreadWorker(self._recognizer, self._options, self._on_bug))
         yield from outcomes_from(workers, chain(first, units))

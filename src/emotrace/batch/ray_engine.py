@@ -7,13 +7,14 @@ of emotrace and Ray, the same model, and the inputs under the same paths (a shar
 
 from __future__ import annotations
 
-import os
 import pickle
+import secrets
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from typing import Any
+from pathlib import Path
 
 import emotrace
 from emotrace.batch import remote
@@ -117,22 +118,24 @@ class RayEngine:
             return
         with self._session as session, cluster_errors():
             least, most = session.actors(self._use.least, self._use.most, self._use.cpus, self._use.gpus)
-            attempts = session.beside_driver(Attempts)
+            posting = Posting(
+                self._orders, self._info, Path.cwd(), emotrace.__version__, run=secrets.token_hex(8)
+            )
             blocks = _blocks(chain([first], units), most)
-            while window := list(islice(blocks, WINDOW_BLOCKS * most)):
-                fewer = min(most, len(window))
-                yield from self._outcomes(session, window, (min(least, fewer), fewer), attempts)
+            with closing(Attempts(posting.run)):
+                while window := list(islice(blocks, WINDOW_BLOCKS * most)):
+                    fewer = min(most, len(window))
+                    yield from self._outcomes(session, window, (min(least, fewer), fewer), posting)
 
     def _outcomes(
-        self, session: Session, blocks: list[Block], actors: tuple[int, int], attempts: Any
+        self, session: Session, blocks: list[Block], actors: tuple[int, int], posting: Posting
     ) -> Iterator[Outcome]:
         import pyarrow as pa
 
-        posting = Posting(self._orders, self._info, os.getcwd(), emotrace.__version__)  # noqa: PTH109
         packed = (pickle.dumps(block, pickle.HIGHEST_PROTOCOL) for block in blocks)
         tables = [pa.table({COLUMN: pa.array([data], pa.large_binary())}) for data in packed]
         each = (self._use.cpus, self._use.gpus)
-        for table in session.mapped(tables, Actor, (posting, attempts), actors, each):
+        for table in session.mapped(tables, Actor, (posting,), actors, each):
             for data in table[COLUMN]:
                 outcome = pickle.loads(data.as_py())
                 if isinstance(outcome, Exception):
@@ -169,10 +172,9 @@ def ray_engine(
     """
     use = use or RayOptions()
     device = ("cuda" if use.gpus else "cpu") if device == "auto" else device
-    load = partial(
-        Recognizer, model, precision=precision, device=device, threads=max(1, int(use.cpus)), runtime=runtime
-    )
-    orders = Orders(load, options or PipelineOptions(), on_bug)
+    threads = max(1, int(use.cpus))
+    load = partial(Recognizer, model, precision=precision, device=device, threads=threads, runtime=runtime)
+    orders = Orders(load, options or PipelineOptions(), on_bug, threads)
     if not use.gpus:
         return RayEngine(orders, load().info, use)
     with Session(use.address) as session, cluster_errors():  # the driver need not have a GPU

@@ -7,6 +7,8 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from emotrace.errors import DeviceError, EmotraceError, MissingExtraError
@@ -73,7 +75,7 @@ class Session:
             here = {"num_cpus": cores(), "object_store_memory": STORE_BYTES, "include_dashboard": False}
         try:
             _knock(self._address)
-            with _without_stderr():
+            with _without_stderr(), _few_processes():
                 ray.init(
                     address=self._address or "local",
                     log_to_driver=False,
@@ -134,14 +136,6 @@ class Session:
             raise answer
         return answer
 
-    def beside_driver(self, kind: type) -> Any:
-        """A handle of a new actor on the driver's node, which lives as long as the driver does."""
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        return ray.remote(kind).options(num_cpus=0, scheduling_strategy=here).remote()
-
     def mapped(
         self,
         tables: Sequence[pa.Table],
@@ -165,7 +159,7 @@ class Session:
         pool = ActorPoolStrategy(
             min_size=actors[0], max_size=actors[1], initial_size=actors[0], max_tasks_in_flight_per_actor=2
         )
-        data = ray.data.from_arrow(list(tables)).map_batches(
+        data = ray.data.from_blocks(list(tables)).map_batches(
             kind,
             compute=pool,
             batch_size=None,
@@ -223,6 +217,28 @@ def _quiet() -> Iterator[None]:
         if hasattr(worker, "print_to_stdstream"):  # it has no switch
             stack.callback(setattr, worker, "print_to_stdstream", worker.print_to_stdstream)
             worker.print_to_stdstream = lambda *_, **__: None
+        yield
+
+
+@contextmanager
+def _few_processes() -> Iterator[None]:
+    """No dashboard, autoscaler and reader of logs in a cluster that is started here, for one batch.
+
+    Each is a process that takes 50 MB and half a second of a core. Ray has no switch for them.
+    """
+    from ray._private import parameter, services
+
+    none = {"no_monitor": True, "include_log_monitor": False}
+    places: list[tuple[Any, str, Any]] = []
+    made = getattr(parameter, "RayParams", None)
+    if made is not None and none.keys() <= signature(made).parameters.keys():
+        places.append((parameter, "RayParams", partial(made, **none)))
+    if hasattr(services, "start_api_server"):
+        places.append((services, "start_api_server", lambda *_, **__: ("", None)))
+    with ExitStack() as stack:
+        for module, name, instead in places:
+            stack.callback(setattr, module, name, getattr(module, name))
+            setattr(module, name, instead)
         yield
 
 

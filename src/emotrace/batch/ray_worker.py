@@ -1,14 +1,14 @@
-"""What runs on the nodes of a Ray cluster: an actor that holds the model, and one that counts attempts."""
+"""What runs on the nodes of a Ray cluster: actors that hold the model and count their attempts."""
 
 from __future__ import annotations
 
 import os
 import pickle
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import emotrace
 from emotrace.batch.jobs import Outcome, file_state
@@ -17,6 +17,7 @@ from emotrace.batch.team import ThreadWorker, outcomes_from
 from emotrace.batch.work import Unit, outcomes_of
 from emotrace.batch.worker import Orders
 from emotrace.errors import ModelError
+from emotrace.models.cpu import keep_to
 from emotrace.recognition import Recognizer
 from emotrace.recognition.parallel import Gathering
 from emotrace.results import ModelInfo
@@ -53,33 +54,44 @@ class Posting:
         info: the model that it must have.
         folder: where relative paths start from.
         version: of emotrace.
+        run: name of the batch, for :class:`Attempts`.
     """
 
     orders: Orders
     info: ModelInfo
-    folder: str
+    folder: Path
     version: str
+    run: str
 
 
 class Attempts:
     """Counts how often something was begun and not finished, beyond the life of those who do it.
 
-    >>> attempts = Attempts()
-    >>> attempts.begin("a"), attempts.begin("a"), attempts.finish("a"), attempts.begin("a")
-    (1, 2, None, 1)
+    The counts are with the cluster's head: an actor of their own for them costs a process of 70 MB.
+
+    Args:
+        run: name of the batch; another one has counts of its own.
     """
 
-    def __init__(self) -> None:
-        self._begun: Counter[object] = Counter()
+    def __init__(self, run: str) -> None:
+        from ray.experimental import internal_kv
 
-    def begin(self, what: object) -> int:
+        self._store, self._run = internal_kv, f"emotrace-{run}"
+
+    def begin(self, what: str) -> int:
         """How often it was begun now."""
-        self._begun[what] += 1
-        return self._begun[what]
+        count = int(self._store._internal_kv_get(what, namespace=self._run) or 0) + 1
+        self._store._internal_kv_put(what, str(count), namespace=self._run)
+        return count
 
-    def finish(self, what: object) -> None:
+    def finish(self, what: str) -> None:
         """It is done, and counts no more."""
-        del self._begun[what]
+        self._store._internal_kv_del(what, namespace=self._run)
+
+    def close(self) -> None:
+        """The batch has ended, or its cluster has."""
+        with suppress(Exception):
+            self._store._internal_kv_del("", del_by_prefix=True, namespace=self._run)
 
 
 class Actor:
@@ -90,11 +102,10 @@ class Actor:
 
     Args:
         posting: what the driver tells.
-        attempts: handle of the :class:`Attempts` of this run.
     """
 
-    def __init__(self, posting: Posting, attempts: Any) -> None:
-        self._attempts = attempts
+    def __init__(self, posting: Posting) -> None:
+        self._attempts = Attempts(posting.run)
         self._problem: Exception | None = None
         with suppress(OSError):
             os.chdir(posting.folder)
@@ -110,6 +121,7 @@ class Actor:
                 "install the same version everywhere"
             )
         orders = posting.orders
+        keep_to(orders.cores)
         recognizer, count = orders.load(), 1
         check_same(recognizer.info, posting.info)
         if recognizer.info.device == "cuda":
@@ -128,24 +140,25 @@ class Actor:
     def _results(self, block: Block) -> Iterator[Outcome | Exception]:
         if self._problem is not None:
             yield self._problem
-        elif self._ask("begin", block.number) <= TRIES:
-            yield from outcomes_from(self._team, block.units)
-            self._ask("finish", block.number)
+        elif self._attempts.begin(f"{block.number}") <= TRIES:
+            yield from self._outcomes(block.units)
+            self._attempts.finish(f"{block.number}")
         else:
             for i, unit in enumerate(block.units):
-                yield from self._carefully((block.number, i), unit)
+                yield from self._carefully(f"{block.number}.{i}", unit)
 
-    def _carefully(self, name: tuple[int, int], unit: Unit) -> Iterator[Outcome]:
+    def _outcomes(self, units: tuple[Unit, ...]) -> Iterator[Outcome]:
+        if len(self._team) > 1:
+            yield from outcomes_from(self._team, units)
+            return
+        for unit in units:
+            yield from outcomes_of(unit, self._recognizer, self._orders.options, self._orders.on_bug)
+
+    def _carefully(self, name: str, unit: Unit) -> Iterator[Outcome]:
         """One recording alone; one of those beside it has ended this block's actors."""
-        if self._ask("begin", name) > TRIES:
+        if self._attempts.begin(name) > TRIES:
             for job in unit.jobs:
                 yield Outcome(job, lost(job, "on Ray"), 0.0, file_state(job.file))
         else:
-            orders = self._orders
-            yield from outcomes_of(unit, self._recognizer, orders.options, orders.on_bug)
-            self._ask("finish", name)
-
-    def _ask(self, what: str, name: object) -> Any:
-        import ray
-
-        return ray.get(getattr(self._attempts, what).remote(name))
+            yield from self._outcomes((unit,))
+            self._attempts.finish(name)

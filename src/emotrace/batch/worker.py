@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from emotrace.batch.work import OnBug, Unit, outcomes_of
+from emotrace.models.cpu import keep_to
 from emotrace.pipeline import PipelineOptions
 from emotrace.recognition import Recognizer
 
@@ -27,11 +28,13 @@ class Orders:
         load: makes the model.
         options: what is asked of each recording.
         on_bug: see :data:`~emotrace.batch.work.OnBug`.
+        cores: how many it is to use.
     """
 
     load: Callable[[], Recognizer]
     options: PipelineOptions
     on_bug: OnBug
+    cores: int = 1
 
 
 def main() -> None:
@@ -46,6 +49,7 @@ def main() -> None:
     asked = sys.stdin.buffer
     try:
         orders: Orders = pickle.load(asked)
+        keep_to(orders.cores)
         recognizer = orders.load()
         tell(recognizer.info)
         for unit in iter(_queued(asked).get, None):

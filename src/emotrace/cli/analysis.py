@@ -99,8 +99,9 @@ class Analysis:
                     self._print(printer, result, folder, when)
                 if table is not None:
                     table.write(result)
-        if self.failures and len(self.items) > 1:
-            tell(f"{len(self.items) - self.succeeded} of {len(self.items)} inputs gave no result")
+        missing = len(self.items) - self.succeeded
+        if missing and len(self.items) > 1:
+            tell(f"{missing} of {len(self.items)} inputs gave no result")
         return exit_codes.of_run(self.succeeded, self.failures)
 
     # -- before the work ------------------------------------------------------------------------------

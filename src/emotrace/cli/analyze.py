@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from emotrace.cli.options import MaxSeconds, Preset, Presets, Server
+from emotrace.cli.options import (
+    Channel,
+    Device,
+    MaxSeconds,
+    Model,
+    Precision,
+    Preset,
+    Presets,
+    Runtime,
+    Server,
+    Threads,
+    WholeSeconds,
+)
 from emotrace.cli.request import Request, split_names
 from emotrace.cli.texts import Language, language_of
 
@@ -27,25 +39,6 @@ class _Granularity(str, Enum):
     utterance = "utterance"
     frame = "frame"
     segment = "segment"
-
-
-class _Precision(str, Enum):
-    auto = "auto"
-    fp32 = "fp32"
-    int8 = "int8"
-    bf16 = "bf16"
-
-
-class _Device(str, Enum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class _Runtime(str, Enum):
-    auto = "auto"
-    onnxruntime = "onnxruntime"
-    torch = "torch"
 
 
 class _TrackMethod(str, Enum):
@@ -188,37 +181,12 @@ def analyze(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Installed model (see `emotrace models list`), or a model folder; auto is the best that is "
-            "installed.",
-        ),
-    ] = "auto",
-    precision: Annotated[
-        _Precision,
-        typer.Option(
-            metavar=_choice(_Precision),
-            help="Precision of the model; auto is int8 where it was measured to be faster and close to fp32.",
-        ),
-    ] = _Precision.auto,
-    device: Annotated[
-        _Device, typer.Option(metavar=_choice(_Device), help="Where the model runs.")
-    ] = _Device.auto,
-    runtime: Annotated[
-        _Runtime,
-        typer.Option(metavar=_choice(_Runtime), help="What runs the model; torch needs the extra 'convert'."),
-    ] = _Runtime.auto,
-    threads: Annotated[int, typer.Option(metavar="N", help="Threads of the model; 0 is every core.")] = 0,
-    channel: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Take one channel, counted from 0, of inputs and references. [default: the mean of all]",
-            show_default=False,
-        ),
-    ] = None,
+    model: Model = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
+    runtime: Runtime = "auto",
+    threads: Threads = 0,
+    channel: Channel = None,
     reference: Annotated[
         list[Path] | None,
         typer.Option(
@@ -230,12 +198,7 @@ def analyze(
     one_speaker: Annotated[
         bool, typer.Option("--one-speaker", help="All inputs are of one speaker: compare each with all.")
     ] = False,
-    whole_seconds: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS", help="Longer recordings are cut at pauses; shorter ones taken whole."
-        ),
-    ] = 30.0,
+    whole_seconds: WholeSeconds = 30.0,
     max_seconds: MaxSeconds = 86400.0,
     server: Server = None,
     lang: Annotated[
@@ -264,9 +227,9 @@ def analyze(
         formats=split_names(form),
         plot=plot,
         model=model,
-        precision=precision.value,
-        device=device.value,
-        runtime=runtime.value,
+        precision=precision,
+        device=device,
+        runtime=runtime,
         threads=threads,
         channel=channel,
         references=tuple(str(path) for path in reference or ()),

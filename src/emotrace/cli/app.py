@@ -81,10 +81,12 @@ def _explain(problem: Exception) -> int:
     if hasattr(problem, "format_message"):  # of typer: wrong options
         context: Any = getattr(problem, "ctx", None)
         path = context.command_path if context else "emotrace"
-        tell(f"{problem.format_message().rstrip('.')} (see `{path} --help`)")
+        sentence = problem.format_message().rstrip(".").replace(": Value error, ", ": ")
+        tell(f"{sentence} (see `{path} --help`)")
         return exit_codes.USAGE
     if isinstance(problem, OSError) and problem.errno in _CANNOT_WRITE and problem.filename is None:
-        tell(f"standard output cannot be written: {(problem.strerror or str(problem)).lower()}")
+        reason = (problem.strerror or str(problem)).lower()
+        tell(f"standard output cannot be written: {reason}; write it elsewhere")
         return exit_codes.OUTPUT
     tell(unexpected(problem))
     return exit_codes.BUG

@@ -21,6 +21,7 @@ from emotrace.cli.options import (
     Progress,
     Runtime,
     Smooth,
+    WholeSeconds,
     Workers,
 )
 from emotrace.cli.request import Request, batch_request, split_names
@@ -158,9 +159,7 @@ def batch(
     device: Device = "auto",
     runtime: Runtime = "auto",
     channel: Channel = None,
-    whole_seconds: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Longer recordings are cut at pauses.")
-    ] = 30.0,
+    whole_seconds: WholeSeconds = 30.0,
     max_seconds: MaxSeconds = 86400.0,
 ) -> None:
     """Recognise any number of recordings; stopped or killed, the same command goes on.

@@ -11,7 +11,7 @@ import typer
 from emotrace.cli import exit_codes
 from emotrace.cli.inputs import Recordings, expand
 from emotrace.cli.messages import bug, failure_sentence, one_line, tell
-from emotrace.cli.options import MaxSeconds, Presets
+from emotrace.cli.options import Channel, MaxSeconds, Preset, Presets
 from emotrace.cli.texts import Language, language_of
 
 if TYPE_CHECKING:
@@ -96,9 +96,7 @@ def check(
     json: Annotated[
         bool, typer.Option("--json", help="JSON instead of tables: one object per input, each on one line.")
     ] = False,
-    preset: Annotated[
-        str, typer.Option(metavar="NAME", help="Rules to judge by (see `emotrace thresholds list`).")
-    ] = "default",
+    preset: Preset = "default",
     presets: Presets = None,
     fail_on_finding: Annotated[
         bool,
@@ -106,14 +104,7 @@ def check(
             "--fail-on-finding", help="Exit code 8 if all inputs could be read but something was found."
         ),
     ] = False,
-    channel: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Take one channel, counted from 0. [default: the mean of all]",
-            show_default=False,
-        ),
-    ] = None,
+    channel: Channel = None,
     max_seconds: MaxSeconds = 86400.0,
     lang: Annotated[
         Language | None,
@@ -201,9 +192,9 @@ class _Table:
     """Prints a block for each recording; failures are told on standard error only."""
 
     def __init__(self, language: Language) -> None:
-        from rich.console import Console
+        from emotrace.cli.console import StdoutConsole
 
-        self._console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+        self._console = StdoutConsole()
         self._words, self._chinese = WORDS[language], language is Language.zh
         self._first = True
         rich = (self._console.encoding or "").lower().replace("-", "").startswith("utf")
@@ -250,7 +241,7 @@ class _Table:
             (words["bandwidth"], self._known(quality.bandwidth_hz, "{:.0f} Hz")),
             (words["level"], words["silent"] if "-inf" in level else words["level of"].format(*level)),
             (words["clipping"], f"{measures.clipping_share * 100:.1f} %"),
-            (words["offset"], f"{measures.dc_offset:+.3f}"),
+            (words["offset"], f"{round(measures.dc_offset, 3) + 0.0:+.3f}"),
             (words["speakers"], self._known(quality.several_speakers, words["score"].format("{:.2f}"))),
         ]
 

@@ -52,9 +52,21 @@ def _root(
         raise typer.Exit(exit_codes.USAGE)
 
 
-app.command("analyze", epilog=f"{analyze.EXAMPLES}\n{exit_codes.epilog()}")(analyze.analyze)
-app.command("batch", epilog=f"{batch.EXAMPLES}\n{exit_codes.epilog()}")(batch.batch)
-app.command("check", epilog=f"{check.EXAMPLES}\n{exit_codes.epilog()}")(check.check)
+app.command(
+    "analyze",
+    short_help="Recognise the emotion of recordings, and judge the results.",
+    epilog=f"{analyze.EXAMPLES}\n{exit_codes.epilog()}",
+)(analyze.analyze)
+app.command(
+    "batch",
+    short_help="Recognise any number of recordings; killed, it goes on.",
+    epilog=f"{batch.EXAMPLES}\n{exit_codes.epilog()}",
+)(batch.batch)
+app.command(
+    "check",
+    short_help="Check whether a model will understand recordings.",
+    epilog=f"{check.EXAMPLES}\n{exit_codes.epilog()}",
+)(check.check)
 app.command("filter", epilog=f"{quality_filter.EXAMPLES}\n{exit_codes.epilog()}")(
     quality_filter.filter_results
 )
@@ -63,14 +75,29 @@ app.add_typer(keys.app, name="keys")
 app.command("labels")(labels.labels)
 app.command("live", epilog=f"{live.EXAMPLES}\n{exit_codes.epilog()}")(live.live)
 app.add_typer(models.app, name="models")
-app.add_typer(thresholds.app, name="thresholds")
+app.add_typer(
+    thresholds.app, name="thresholds", short_help="Show the rules of a verdict; find thresholds on clips."
+)
 app.command("doctor")(doctor.doctor)
 app.add_typer(outputs.app, name="outputs")
-app.command("run", epilog=f"{run.EXAMPLES}\n{exit_codes.epilog()}")(run.run)
+app.command(
+    "run",
+    short_help="Recognise, judge and sort a folder, and write a report.",
+    epilog=f"{run.EXAMPLES}\n{exit_codes.epilog()}",
+)(run.run)
 app.command("sample")(sample.sample)
-app.command("serve", cls=serve.ServeCommand, epilog=f"{serve.EXAMPLES}\n{exit_codes.epilog()}")(serve.serve)
+app.command(
+    "serve",
+    short_help="Serve web page, REST API, live streams, classic endpoint.",
+    cls=serve.ServeCommand,
+    epilog=f"{serve.EXAMPLES}\n{exit_codes.epilog()}",
+)(serve.serve)
 app.command("smooth", epilog=f"{smooth.EXAMPLES}\n{exit_codes.epilog()}")(smooth.smooth)
-app.command("watch", epilog=f"{watch.EXAMPLES}\n{exit_codes.epilog()}")(watch.watch)
+app.command(
+    "watch",
+    short_help="Recognise what comes into a folder.",
+    epilog=f"{watch.EXAMPLES}\n{exit_codes.epilog()}",
+)(watch.watch)
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotrace.cli.messages import tell
+from emotrace.cli.options import Model, Preset
 
 if TYPE_CHECKING:
     from emotrace.pipeline import PipelineOptions
@@ -61,15 +62,15 @@ def live(
         Smooth,
         typer.Option(metavar="none|vote|ewma|median|hmm-online", help="How the emotion shown is smoothed."),
     ] = Smooth.hmm_online,
-    preset: Annotated[str, typer.Option(metavar="NAME", help="Rules of the verdicts.")] = "default",
-    model: Annotated[str, typer.Option(metavar="NAME", help="Installed model, or a model folder.")] = "auto",
+    preset: Preset = "default",
+    model: Model = "auto",
     microphone: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Part of a microphone's name, or its number.", show_default=False),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object for each event.")] = False,
 ) -> None:
-    """Say how somebody sounds while he speaks.
+    """Say how somebody sounds while speaking.
 
     A line every half second is provisional; when the speech pauses, the line of the whole stretch is final,
     and at the end comes the result of all. The microphone needs the extra 'live'; Ctrl-C ends it.

@@ -36,8 +36,9 @@ def _installed(row: Row) -> str:
     head = f"{mark} {row.name:<26} {row.version or '?':<8}"
     if row.problem is not None:
         return f"{head} {one_line(row.problem)}"
+    licence = (row.licence or "?").partition(" (")[0]  # without its address, which `info` shows
     return (
-        f"{head} {', '.join(row.precisions or ()):<10} {size(row.bytes or 0):>9}  {row.licence}\n"
+        f"{head} {', '.join(row.precisions or ()):<10} {size(row.bytes or 0):>9}  {licence}\n"
         f"    {one_line(row.description or '')}\n    {one_line(row.folder or '')}"
     )
 

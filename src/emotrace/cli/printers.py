@@ -75,12 +75,10 @@ class TablePrinter:
     """Tables for people; failures are told on standard error only."""
 
     def __init__(self, request: Request, several: bool) -> None:
-        from rich.console import Console
-
+        from emotrace.cli.console import StdoutConsole
         from emotrace.cli.tables import Tables
 
-        console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
-        self._tables = Tables(console, request.language, request.granularity, several)
+        self._tables = Tables(StdoutConsole(), request.language, request.granularity, several)
 
     def show(self, result: Recognition | Failure, folder: Path | None, when: datetime) -> None:
         """See :class:`Printer`."""

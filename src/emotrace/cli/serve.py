@@ -103,10 +103,12 @@ def _option(setting: Setting) -> Any:
 
     switch = setting.kind is bool
     text = setting.text.replace("``", "").rstrip(".")
+    if not setting.text.startswith("``"):  # what is typed stays as it is
+        text = f"{text[:1].upper()}{text[1:]}"
     kind: Any = bool | None if switch else list[str] | None if setting.several else str | None
     option = typer.Option(
         f"{setting.flag}/--no-{setting.flag[2:]}" if switch else setting.flag,
-        help=f"{text[:1].upper()}{text[1:]}.{f' [default: {setting.shown}]' if setting.shown else ''}",
+        help=f"{text}.{f' [default: {setting.shown}]' if setting.shown else ''}",
         metavar=None if switch else setting.metavar,
         show_default=False,
         expose_value=False,
@@ -199,6 +201,7 @@ def check_extra(needed: Sequence[str] = NEEDED, what: str = "the service") -> No
 
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
+        are = "is" if len(missing) == 1 else "are"
         raise MissingExtraError(
-            f"{what} needs {', '.join(missing)}, which is not installed; pip install 'emotrace[server]'"
+            f"{what} needs {', '.join(missing)}, which {are} not installed; pip install 'emotrace[server]'"
         )

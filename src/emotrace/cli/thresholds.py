@@ -9,6 +9,7 @@ import typer
 
 from emotrace.cli import exit_codes
 from emotrace.cli.messages import print_json, tell
+from emotrace.cli.options import Model, Presets, Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,13 +27,16 @@ Examples:
 """
 
 _Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
-_Presets = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="A TOML file of more presets.", show_default=False)
-]
+
+
+@app.callback(invoke_without_command=True)
+def _thresholds(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_presets()
 
 
 @app.command("list")
-def list_presets(presets: _Presets = None, json: _Json = False) -> None:
+def list_presets(presets: Presets = None, json: _Json = False) -> None:
     """List the presets and their thresholds.
 
     Your own presets stand in presets.toml in the folder that EMOTRACE_HOME names (see `emotrace doctor`).
@@ -84,7 +88,7 @@ def fit(
     ] = None,
     gap: Annotated[bool, typer.Option("--gap", help="Find a threshold for the gap, too.")] = False,
     preset: Annotated[str, typer.Option(metavar="NAME", help="The rules that are changed.")] = "classic",
-    presets: _Presets = None,
+    presets: Presets = None,
     scores: Annotated[
         Path | None,
         typer.Option(
@@ -114,11 +118,8 @@ def fit(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Installed model (see `emotrace models list`), or a model folder."),
-    ] = "auto",
-    threads: Annotated[int, typer.Option(metavar="N", help="Threads of the model; 0 is every core.")] = 0,
+    model: Model = "auto",
+    threads: Threads = 0,
     json: _Json = False,
 ) -> None:
     """Find thresholds on labelled clips.

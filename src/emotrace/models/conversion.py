@@ -134,8 +134,9 @@ def _require_libraries() -> None:
 
     missing = [n for n in ("onnx", "safetensors", "torch", "yaml") if importlib.util.find_spec(n) is None]
     if missing:
+        are = "is" if len(missing) == 1 else "are"
         raise MissingExtraError(
-            f"converting a checkpoint needs {', '.join(missing)}, which is not installed; "
+            f"converting a checkpoint needs {', '.join(missing)}, which {are} not installed; "
             "pip install 'emotrace[convert]'"
         )
 
@@ -174,7 +175,9 @@ def _facts(checkpoint: Emotion2vecCheckpoint, name: str, origin: Origin | None) 
             "checkpoint_bytes": entry.bytes,
             "converted_with": f"emotrace {version('emotrace')}",
         },
-        "intended_use": "Emotion in speech, of a clip and over time; embeddings of speech.",
+        "intended_use": "Emotion in speech, of a clip and over time; embeddings of speech."
+        if checkpoint.labels
+        else "Embeddings of speech.",
         "not_for": "Decisions about people: hiring, credit, policing, health.",
     }
 

@@ -35,13 +35,26 @@ def int8_instructions() -> str:
     return f"{_machine()} {found}".strip()
 
 
-@cache
 def cores() -> int:
-    """Cores that this process may use; two threads of one core count once.
+    """Cores that this process may use; two threads of one core count once. See :func:`keep_to`.
 
     >>> 1 <= cores() <= (os.cpu_count() or 1)
     True
     """
+    return min(_share, _usable())
+
+
+_share = 1 << 16
+
+
+def keep_to(count: int) -> None:
+    """This process is one of several that share the machine: so many cores are its own from now on."""
+    global _share
+    _share = max(1, count)
+
+
+@cache
+def _usable() -> int:
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     return len({_siblings(cpu) for cpu in usable}) or 1
 

@@ -32,8 +32,8 @@ CHUNK = 25
 ROWS = 256
 """Most tokens that go through a block at once."""
 
-HEADS = 1
-"""Heads whose scores are computed together: those of ``ROWS`` tokens then stay in the cache."""
+HEADS = 2
+"""Heads whose scores are computed together: those of ``ROWS`` tokens then stay in the caches of two cores."""
 
 FAR = 1e30
 """Distance of a key that belongs to padding."""
@@ -188,8 +188,10 @@ class Emotion2vecGraph:
         mean = g("Div", g("ReduceSum", g("Cast", waveform, to=11), g.ints(1)), number)
         waveform = g("Mul", g("Sub", waveform, g("Cast", mean, to=1)), own)
         variance = g("Div", g("ReduceSumSquare", g("Cast", waveform, to=11), g.ints(1)), number)
-        variance = g("Cast", variance, to=1)
-        return g("Div", waveform, g("Sqrt", g("Add", variance, g.floats(EPSILON))))
+        epsilon = g.const(np.array([EPSILON]), "epsilon")
+        scale = g("Reciprocal", g("Sqrt", g("Add", variance, epsilon)))
+        # Times the reciprocal, as torch does: quotients round otherwise, and near-silence magnifies that.
+        return g("Mul", waveform, g("Cast", scale, to=1))
 
     @property
     def piece_samples(self) -> int:

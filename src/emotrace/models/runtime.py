@@ -22,6 +22,16 @@ from emotrace.results import Array, ModelInfo
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
+SLEEPING = {"intra_op.allow_spinning": "0"}
+"""How threads wait for the next operator of a small model: others can have the core."""
+
+SPINNING = {
+    "intra_op.allow_spinning": "1",
+    "intra_op.spin_duration_us": "50",  # longer gains nothing, and takes cores from other sessions
+    "force_spinning_stop": "1",
+}
+"""Of a large one: awake for a moment between two operators, since waking up costs a seventh of the time."""
+
 CUDA_OPTIONS = {
     "use_tf32": "0",  # its ten bits are too few
     "cudnn_conv_algo_search": "HEURISTIC",  # the default tries every algorithm anew for each length

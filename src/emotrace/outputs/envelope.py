@@ -79,8 +79,9 @@ class OutlineMeter:
         while len(samples) >= self._step:
             rows = samples[: len(samples) // self._step * self._step].reshape(-1, self._step)
             rows = rows[: self._columns - len(self._lows)]
-            self._lows = np.concatenate([self._lows, rows.min(1)])
-            self._highs = np.concatenate([self._highs, rows.max(1)])
+            across = np.ascontiguousarray(rows.T)  # many times faster than the same along short rows
+            self._lows = np.concatenate([self._lows, across.min(0)])
+            self._highs = np.concatenate([self._highs, across.max(0)])
             samples = samples[rows.size :]
             if len(self._lows) == self._columns:
                 self._halve()
@@ -95,6 +96,6 @@ class OutlineMeter:
 
     def _halve(self) -> None:
         """Two neighbours become one, so that there is room again."""
-        self._lows = self._lows.reshape(-1, 2).min(1)
-        self._highs = self._highs.reshape(-1, 2).max(1)
+        self._lows = np.minimum(self._lows[::2], self._lows[1::2])
+        self._highs = np.maximum(self._highs[::2], self._highs[1::2])
         self._step *= 2

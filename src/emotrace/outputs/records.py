@@ -48,6 +48,7 @@ _CHECKS = {
 }
 """The numbers of the signal checks, and their decimals."""
 
+_LISTS = frozenset({"segments", "change_points", "frames"})  # that grow with the recording
 _ROWS = 1024  # rows of a track that are made into records at a time
 
 Granularity: TypeAlias = Literal["utterance", "frame", "segment"]
@@ -187,7 +188,7 @@ def frame_records(track: EmotionTrack) -> Iterator[dict[str, Any]]:
 def write_json(
     file: TextIO, record: Mapping[str, Any], frames: Iterable[Mapping[str, Any]] | None = None
 ) -> None:
-    """Write a record on one line, its frames one by one: three hours of them need no more memory.
+    """Write a record on one line, its long lists item by item: three hours of them need no more memory.
 
     Args:
         file: open for text in UTF-8; with ``errors="backslashreplace"`` any file name can be written.
@@ -198,12 +199,15 @@ def write_json(
     >>> write_json(sys.stdout, {"emotion": "sad"}, [{"timestamp": 0.0}, {"timestamp": 0.04}])
     {"emotion": "sad", "frames": [{"timestamp": 0.0}, {"timestamp": 0.04}]}
     """
-    text = dumps(record)
-    if frames is None:
-        file.write(text + "\n")
-        return
-    file.write(text[:-1] + (', "frames": ' if record else '"frames": '))
-    write_list(file, frames)
+    file.write("{")
+    between = ""
+    for name, value in (record if frames is None else {**record, "frames": frames}).items():
+        file.write(f"{between}{dumps(name)}: ")
+        if name in _LISTS:
+            write_list(file, value)
+        else:
+            file.write(dumps(value))
+        between = ", "
     file.write("}\n")
 
 
@@ -222,7 +226,7 @@ def write_list(file: TextIO, records: Iterable[Mapping[str, Any]], separator: st
     file.write("]")
 
 
-def dumps(record: Mapping[str, Any], indent: int | None = None) -> str:
+def dumps(record: object, indent: int | None = None) -> str:
     """JSON with real letters, and never NaN.
 
     >>> dumps({"快乐": 0.5})

@@ -118,7 +118,7 @@ def judged(sorting: Sorting, place: str) -> Sorted:
     try:
         if folder.is_symlink():
             raise InputError("it is a symbolic link, which is not followed")
-        result = read_result(folder)
+        result = read_result(folder, frames=sorting.rules.max_switches_per_minute is not None)
     except InputError as error:
         return Sorted(name, place, BROKEN, failure=Failure(place, error.code, str(error)))
     verdict = judge_facts(result.facts, sorting.rules)

@@ -8,15 +8,16 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from emotrace.errors import InputError, LabelError
+from emotrace.errors import EmotraceError, InputError, LabelError
 from emotrace.labels import LABELS, label_index
-from emotrace.outputs.folder import RESULT_FILE
+from emotrace.outputs.folder import FRAMES_FILE, RESULT_FILE
 from emotrace.postprocess.rules import Facts
-from emotrace.postprocess.verdict import score_facts, signal_facts
+from emotrace.postprocess.tracks import read_frames
+from emotrace.postprocess.verdict import score_facts, signal_facts, switches_in_frames
 from emotrace.results import SignalMeasures, SignalQuality
 
 MAX_BYTES = 64_000_000
@@ -40,12 +41,16 @@ class StoredResult:
     notes: tuple[str, ...] = field(default=())
 
 
-def read_result(folder: Path) -> StoredResult:
+def read_result(folder: Path, *, frames: bool = False) -> StoredResult:
     """The result in a folder.
 
     Labels may be English, Chinese or FunASR's; ``scores`` an object, or a list beside a list ``labels``;
     without ``confidence`` the largest score counts, without ``scores`` the confidence alone. Numbers over 1
     are percentages. Scores that do not sum to 1 are taken as they are.
+
+    Args:
+        folder: holds ``result.json``.
+        frames: count the switches in its ``frames.json``, if there is one; a note says so if it is of no use.
 
     Raises:
         InputError: there is no such file, it is no regular file, no JSON, or says nothing of use.
@@ -56,7 +61,18 @@ def read_result(folder: Path) -> StoredResult:
         raise InputError(f"{RESULT_FILE} is no JSON: {_short(error)}") from error
     if not isinstance(record, dict):
         raise InputError(f"{RESULT_FILE} holds a {type(record).__name__}; expected an object")
-    return parse_result(record)
+    result = parse_result(record)
+    return _with_switches(result, folder / FRAMES_FILE) if frames else result
+
+
+def _with_switches(result: StoredResult, path: Path) -> StoredResult:
+    if not os.path.lexists(path):
+        return result
+    try:
+        found = read_frames(json.loads(_text(_bytes(path))))
+    except (ValueError, RecursionError, EmotraceError) as error:
+        return replace(result, notes=(*result.notes, f"{path.name} is of no use: {_short(error)}"))
+    return replace(result, facts=replace(result.facts, switches_per_minute=switches_in_frames(found)))
 
 
 def parse_result(record: Mapping[str, Any]) -> StoredResult:
@@ -86,21 +102,21 @@ def _bytes(path: Path) -> bytes:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         if path.is_symlink():
-            raise InputError(f"{RESULT_FILE} is a symbolic link, which is not followed")
+            raise InputError(f"{path.name} is a symbolic link, which is not followed")
         with os.fdopen(os.open(path, flags), "rb") as file:
             kind = os.fstat(file.fileno())
             if not stat.S_ISREG(kind.st_mode):
-                raise InputError(f"{RESULT_FILE} is no regular file")
+                raise InputError(f"{path.name} is no regular file")
             if kind.st_size > MAX_BYTES:
-                raise InputError(f"{RESULT_FILE} is larger than {MAX_BYTES // 1_000_000} MB")
+                raise InputError(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB")
             return file.read(MAX_BYTES)
     except FileNotFoundError as error:
-        raise InputError(f"there is no {RESULT_FILE}") from error
+        raise InputError(f"there is no {path.name}") from error
     except IsADirectoryError as error:
-        raise InputError(f"{RESULT_FILE} is a folder; expected a file") from error
+        raise InputError(f"{path.name} is a folder; expected a file") from error
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
-        raise InputError(f"{RESULT_FILE} cannot be read: {reason}") from error
+        raise InputError(f"{path.name} cannot be read: {reason}") from error
 
 
 def _text(data: bytes) -> str:

@@ -21,6 +21,8 @@ from emotrace.postprocess.smoothing import WIDTH, Latency, Rows, Smoothed, check
 FLOOR = 1e-6
 """Smallest probability that is believed."""
 
+_SLOPE_SECONDS = 0.08  # a slope is seen over
+_STEADY = 0.01  # changes of probabilities under this are no trend: files round them
 _RESCALE = 16  # steps until products are scaled up again
 _BLOCK = 1 << 14  # steps whose best predecessors are looked for at a time
 
@@ -85,9 +87,7 @@ class Chain:
 
     def evidence(self, rows: Rows) -> Rows:
         """What each step says about each emotion, 1 at most; 1 for all without speech."""
-        total = rows.sum(axis=1, keepdims=True)
-        known = rows / np.where(total > 0, total, 1)
-        logs = self.scale * np.log(np.maximum(known, FLOOR) / self.prior)
+        logs = self.scale * np.log(np.maximum(_normalised(rows), FLOOR) / self.prior)
         logs[np.isnan(logs)] = 0.0
         return np.asarray(np.exp(logs - logs.max(axis=1, keepdims=True)), np.float64)
 
@@ -128,7 +128,36 @@ def _sweep(evidence: Rows, matrices: Matrix, first: Rows, product: Product, done
 
 
 def _normalised(rows: Rows) -> Rows:
-    return np.asarray(rows / rows.sum(axis=1, keepdims=True), np.float64)
+    """Rows that sum to 1; rows of zeros stay."""
+    total = rows.sum(axis=1, keepdims=True)
+    return np.asarray(rows / np.where(total == 0, 1, total), np.float64)
+
+
+class _Trend:
+    """Carries steps on along the slope of their logarithms, as if what comes were there already.
+
+    The windows behind a track overlap, so one that begins to hold another emotion announces it.
+
+    Args:
+        ahead: seconds; 0 changes nothing.
+        hop: seconds of a step.
+    """
+
+    def __init__(self, ahead: float, hop: float) -> None:
+        span = max(1, round(_SLOPE_SECONDS / hop))
+        self._power = ahead / (span * hop)
+        self._before = np.full((span, WIDTH), np.nan)
+
+    def of(self, rows: Rows) -> Rows:
+        """The next steps, carried on; a step stays where the one that it is compared with has no speech."""
+        if not self._power:
+            return rows
+        joined = np.concatenate([self._before, _normalised(rows)])
+        self._before = joined[len(rows) :].copy()
+        before, now = np.maximum(joined[: len(rows)], _STEADY), np.maximum(joined[-len(rows) :], _STEADY)
+        growth = now / before
+        growth[np.isnan(growth)] = 1.0
+        return np.asarray(rows * growth**self._power, np.float64)
 
 
 class OnlineHiddenMarkov:
@@ -137,7 +166,8 @@ class OnlineHiddenMarkov:
     Args:
         chain: the model.
         lag: steps to wait for.
-        hop: seconds of a step, for the latency.
+        trend: seconds that each step is carried on along its slope.
+        hop: seconds of a step.
 
     >>> smoother = OnlineHiddenMarkov(Chain(sticky(4.0, 0.04), 0.1, np.full(9, 1 / 9)), lag=12)
     >>> smoother.latency
@@ -146,9 +176,9 @@ class OnlineHiddenMarkov:
     (88, 12)
     """
 
-    def __init__(self, chain: Chain, lag: int, *, hop: float = 0.04) -> None:
+    def __init__(self, chain: Chain, lag: int, *, trend: float = 0.0, hop: float = 0.04) -> None:
         self.latency = Latency(lag, lag * hop)
-        self._chain, self._lag = chain, lag
+        self._chain, self._lag, self._trend = chain, lag, _Trend(trend, hop)
         self._total = 0
         self._state = np.full((1, WIDTH), 1 / WIDTH)
         self._forward = self._evidence = np.zeros((0, WIDTH))
@@ -157,7 +187,7 @@ class OnlineHiddenMarkov:
     def push(self, probabilities: ArrayLike) -> Smoothed:
         """See :class:`~emotrace.postprocess.smoothing.Smoother`."""
         rows = checked(probabilities)
-        news = self._chain.evidence(rows) if len(rows) else rows
+        news = self._chain.evidence(self._trend.of(rows)) if len(rows) else rows
         matrices = self._chain.transitions[None]
         forward = _sweep(news[:, None], matrices, self._state, _sum_product, self._total)[:, 0]
         if len(forward):

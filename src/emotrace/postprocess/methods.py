@@ -15,7 +15,7 @@ from emotrace.postprocess.hidden_markov import (
     Viterbi,
     sticky,
 )
-from emotrace.postprocess.options import EVIDENCE, MEDIAN_WINDOW, VOTE_WINDOW, SmoothingOptions
+from emotrace.postprocess.options import EVIDENCE, MEDIAN_WINDOW, TREND, VOTE_WINDOW, SmoothingOptions
 from emotrace.postprocess.smoothing import (
     WIDTH,
     Ewma,
@@ -50,7 +50,9 @@ def smoother_of(options: SmoothingOptions, hop: float, *, edges: bool = True) ->
         return Median(options.window or MEDIAN_WINDOW, hop=hop)
     chain = chain_of(options, hop)
     if options.method == "hmm-online":
-        return OnlineHiddenMarkov(chain, round(options.lag / hop), hop=hop)
+        lag = round(options.lag / hop)
+        trend = max(0.0, TREND - lag * hop) if options.trend is None else options.trend
+        return OnlineHiddenMarkov(chain, lag, trend=trend, hop=hop)
     return ForwardBackward(chain) if options.method == "hmm" else Viterbi(chain)
 
 

@@ -26,7 +26,8 @@ class ReadingSmoother:
     """Adds the newest smoothed reading to each; used once.
 
     A time at which nobody spoke is a step without speech. A smoother that waits for the end of the stream has
-    nothing to say before it. A hidden Markov chain whose dwell time is not given takes :data:`DWELL`.
+    nothing to say before it. A hidden Markov chain whose dwell time is not given takes :data:`DWELL`, and
+    no trend.
 
     Args:
         options: how.
@@ -43,6 +44,8 @@ class ReadingSmoother:
     def __init__(self, options: SmoothingOptions, hop: float) -> None:
         if not {"dwell", "transitions"} & options.model_fields_set:
             options = options.model_copy(update={"dwell": DWELL})
+        if options.trend is None:  # that of a track comes from its interpolation
+            options = options.model_copy(update={"trend": 0.0})
         self._smoother, self._hop = smoother_of(options, hop), hop
         self._next = 0
 

@@ -322,9 +322,10 @@ class Listener:
         return self._track_of(0, coarsen(fine, self._parts))
 
     def _track_of(self, first: int, table: Array) -> EmotionTrack:
-        times = ((first + np.arange(len(table))) * self.options.hop).astype(np.float32)
+        times = np.arange(first, first + len(table), dtype=np.float64)
+        times *= self.options.hop
         window = f" {self.encoder.card.track.window:g} s" if self.method == "sliding-window" else ""
-        return EmotionTrack(times, table, self.options.hop, self.method + window)
+        return EmotionTrack(times.astype(np.float32), table, self.options.hop, self.method + window)
 
     def _finite(self, probabilities: Array) -> Array:
         return finite(probabilities, self.label, self.encoder)

@@ -70,6 +70,15 @@ class Recognizer:
         encoder: Encoder | None = None,
     ) -> None:
         self._one_thread: Callable[[], Encoder] | None = None
+        self._again = partial(
+            type(self),
+            model,
+            precision=precision,
+            device=device,
+            threads=threads,
+            runtime=runtime,
+            encoder=encoder,
+        )
         if encoder is None:
             load = partial(
                 load_encoder, registry.find(model), precision=precision, device=device, runtime=runtime
@@ -78,6 +87,12 @@ class Recognizer:
             if threads == 0:
                 self._one_thread = cache(partial(load, threads=1))
         self.encoder: Encoder = encoder
+
+    def __repr__(self) -> str:
+        return f"<Recognizer {self.info.name}, {self.info.precision} on {self.info.device}>"
+
+    def __reduce__(self) -> tuple[Callable[[], Recognizer], tuple[()]]:
+        return self._again, ()  # another process loads the model again
 
     @property
     def card(self) -> ModelCard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +34,13 @@ LOUD_DB = 15.0
 """In a window of speech in which voice activity finds none (it misses shouts in noise), frames that lie at
 most so far under the loudest twentieth are the speech."""
 
-AGREE_DB = 15.0
-"""If the two estimates of the SNR differ by less, their mean is better than either."""
+QUIET_PAUSES_DB = 8.0
+"""If the pauses tell an SNR so far over the one that the network hears, the noise comes and goes, and the
+network is nearer."""
+
+LOUD_PAUSES_DB = 15.0
+"""If they tell one so far under it, they are likely to hold speech that voice activity missed. Between the
+two limits the mean of both is better than either."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +71,7 @@ class Windows:
         self._bands: Array = np.zeros((0, BANDS), np.float32)
         self._speech: Array = np.zeros(0, np.float32)
         self._told = 0  # frames that a window has spoken for, from the first that is kept
-        self._rows: list[tuple[int, float, float, tuple[float, ...]]] = []
+        self._rows = array("f")  # a window each; as objects, hours of them would be megabytes
         self._snr = _SnrMeter()
 
     def feed(self, bands: Array, speech: Array) -> None:
@@ -95,12 +101,8 @@ class Windows:
     @property
     def seconds(self) -> Seconds:
         """What was heard so far."""
-        return Seconds(
-            np.array([row[0] for row in self._rows], np.float32),
-            np.array([row[1] for row in self._rows], np.float32),
-            np.array([row[3] for row in self._rows], np.float32).reshape(-1, len(KINDS)),
-            np.array([row[2] for row in self._rows], np.float32),
-        )
+        rows = np.array(self._rows, np.float32).reshape(-1, 3 + len(KINDS))
+        return Seconds(rows[:, 0], rows[:, 1], rows[:, 3:], rows[:, 2])
 
     @property
     def snr_db(self) -> float:
@@ -112,9 +114,8 @@ class Windows:
         bands, speech = self._bands[:frames], self._speech[:frames]
         heard = hear(bands[None])
         power = np.exp(bands.astype(np.float64)).sum(axis=1)
-        kinds = tuple(heard.kinds[0].tolist())
         told = power[self._told : until]
-        self._rows.append((len(told), float(told.mean()), float(speech.mean()), kinds))
+        self._rows.extend([len(told), told.mean(), speech.mean(), *heard.kinds[0]])
         self._snr.hear(
             power, speech, float(heard.snr_db[0]), KINDS[int(heard.kinds[0].argmax())], self._told, until
         )
@@ -159,8 +160,8 @@ class _SnrMeter:
         if not self._active:
             return math.nan
         heard = 10 * math.log10(self._speech_energy / self._noise_energy)
-        paused = self._by_pauses()
-        return (heard + paused) / 2 if abs(heard - paused) < AGREE_DB else heard
+        over = self._by_pauses() - heard
+        return heard + over / 2 if -LOUD_PAUSES_DB < over < QUIET_PAUSES_DB else heard
 
     def _by_pauses(self) -> float:
         (active, energy), (paused, noise) = self._loud, self._paused

@@ -22,7 +22,6 @@ from emotrace.server.access.callers import Caller, require
 from emotrace.server.address import is_loopback
 from emotrace.server.forms import EmbeddingForm, ReadingForm, RecognitionForm
 from emotrace.server.keeping import Outlined, Receipt, check_wanted
-from emotrace.server.models import resolve
 from emotrace.server.monitoring.metrics import CONTENT_TYPE as METRICS_TYPE
 from emotrace.server.problems import KINDS, MEDIA_TYPE, RequestError
 from emotrace.server.renderings import MEDIA_TYPES, Rendered, rendered
@@ -138,7 +137,7 @@ def _add_models(routes: APIRouter, service: Service) -> None:
     )
     async def load(request: Request, name: str) -> Response:
         require(request, "models")
-        known = resolve(name, service.settings)
+        known = service.resolve(name)
         await service.run(request, lambda go_on: service.models.load(known))
         return _model(await asyncio.to_thread(row, known))
 
@@ -150,7 +149,7 @@ def _add_models(routes: APIRouter, service: Service) -> None:
     )
     async def unload(request: Request, name: str) -> Response:
         require(request, "models")
-        known = resolve(name, service.settings)
+        known = service.resolve(name)
         await asyncio.to_thread(service.models.unload, known)
         return _model(await asyncio.to_thread(row, known))
 
@@ -159,7 +158,7 @@ def _recognition(service: Service, caller: Caller, form: Form) -> Callable[[GoOn
     asked = RecognitionForm.read(form.fields)
     check_wanted(service.settings, asked.store)
     options = asked.options(service.settings, service.presets)
-    name = resolve(asked.model, service.settings)
+    name = service.resolve(asked.model)
     clips = form.files.get("reference", [])
 
     def work(go_on: GoOn) -> tuple[Rendered, Receipt]:
@@ -232,7 +231,7 @@ def check_card(card: ModelCard, clips: bool = False) -> None:
 def _embedding(service: Service, form: Form) -> Callable[[GoOn], bytes]:
     asked = EmbeddingForm.read(form.fields)
     options = asked.options(service.settings)
-    name = resolve(asked.model, service.settings)
+    name = service.resolve(asked.model)
 
     def work(go_on: GoOn) -> bytes:
         with service.models.using(name) as recognizer:

@@ -16,7 +16,6 @@ from emotrace.server.access.callers import Caller, require
 from emotrace.server.api import UPLOAD_CODES, body_of, check_card, problems
 from emotrace.server.forms import ClassicForm, ReadingForm
 from emotrace.server.keeping import Outlined, Receipt, check_wanted
-from emotrace.server.models import resolve
 from emotrace.server.problems import json_bytes
 from emotrace.server.service import Service
 from emotrace.server.uploads import Form
@@ -59,7 +58,7 @@ def _prediction(service: Service, caller: Caller, form: Form) -> Callable[[GoOn]
     frames = asked.fn_index == "1"
     limits = ReadingForm().limits(service.settings)
     options = PipelineOptions(recognition=RecognitionOptions(frames=frames, limits=limits))
-    name = resolve("auto", service.settings)
+    name = service.default
 
     def work(go_on: GoOn) -> tuple[bytes, Receipt]:
         start = time.monotonic()

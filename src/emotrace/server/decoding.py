@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from emotrace.audio.isolated import Decoders
-from emotrace.models.cpu import cores
 from emotrace.server.settings import Settings
 
 
@@ -15,7 +14,7 @@ def decoders_of(settings: Settings) -> Decoders | None:
     """
     keep = settings.decode_workers
     if keep is None:
-        keep = settings.workers or cores()
+        keep = settings.side_by_side
     if keep == 0:
         return None
     return Decoders(keep, memory_bytes=settings.decode_memory_bytes, cpu_seconds=settings.decode_cpu_seconds)

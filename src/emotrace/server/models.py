@@ -168,8 +168,8 @@ class Models:
 def load_recognizer(name: str, settings: Settings, metrics: Metrics | None = None) -> Recognizer:
     """A recognizer that has answered once, so that the next answer takes no longer than all others.
 
-    On a CPU each inference has one thread, and as many run side by side as there are cores. What is asked of
-    a GPU at the same time shares a batch.
+    On a CPU each inference has one thread, and about as many run side by side as there are cores. What is
+    asked of a GPU at the same time shares a batch.
 
     Args:
         name: of an installed model.

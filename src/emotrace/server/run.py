@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -16,6 +17,10 @@ from emotrace.server.access.proxies import tls_of
 from emotrace.server.app import create_app
 from emotrace.server.service import Service
 from emotrace.server.settings import Settings
+
+SWITCH_SECONDS = 0.0005
+"""How long one thread may keep the interpreter from the others; by itself Python takes ten times as long, and
+whoever only wants to start an inference, or to answer, waits for who computes."""
 
 _LONGER = 5.0  # than any deadline, before what runs is given up
 
@@ -33,6 +38,11 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer requests until SIGTERM or Ctrl-C."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        super().run(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Finish what runs; a second Ctrl-C does not."""

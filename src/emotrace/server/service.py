@@ -53,6 +53,7 @@ class Service:
 
     Attributes:
         presets: by name.
+        default: name of the server's own model.
         models: loaded ones.
         queue: of the work.
         metrics: figures for Prometheus.
@@ -70,7 +71,7 @@ class Service:
             load or (lambda name: load_recognizer(name, settings, self.metrics)),
             idle_seconds=settings.idle_seconds,
         )
-        self.queue = WorkQueue(settings.workers or cores(), settings.queue)
+        self.queue = WorkQueue(settings.side_by_side, settings.queue)
         self.metrics.watch("work", "Recordings that run or wait.", "", lambda: self.queue.taken)
         self.metrics.watch("models", "Models by state.", "state", self.models.states)  # type: ignore[arg-type]
         self.streams = Streams(settings.streams, settings.workers or cores())
@@ -112,6 +113,14 @@ class Service:
                 await asyncio.to_thread(self.decoders.close)
             self.store = None
             store.close()
+
+    def resolve(self, asked: str) -> str:
+        """The name of an installed model; ``"auto"`` is the server's own, as it was at the start.
+
+        Raises:
+            ModelNotFoundError: no model of this name is installed.
+        """
+        return self.default if asked in ("auto", self.default) else resolve(asked, self.settings)
 
     def check_ready(self) -> None:
         """Whether a recognition would be answered now.

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, ValidationInf
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from emotrace.errors import OptionError
+from emotrace.models.cpu import cores
 from emotrace.models.registry import home
 from emotrace.server.settings_sources import PREFIX, origin, sentence, sources
 
@@ -131,7 +132,7 @@ class Limiting(BaseModel):
     """Limits.
 
     Attributes:
-        workers: recordings that are recognised at the same time; 0 is one for each core.
+        workers: recordings that are recognised at the same time; 0 is one for each core and one more.
         queue: requests that may wait; more are answered with 429.
         deadline_seconds: time from the end of an upload to its answer.
         upload_seconds: time to send a request.
@@ -153,6 +154,11 @@ class Limiting(BaseModel):
     decode_workers: int | None = Field(default=None, ge=0, le=256)
     decode_memory_bytes: int = Field(default=512 * 1024**2, ge=64 * 1024**2)
     decode_cpu_seconds: float = Field(default=120.0, gt=0, allow_inf_nan=False)
+
+    @property
+    def side_by_side(self) -> int:
+        """How many recordings are recognised at the same time; one of them mostly waits for its decoding."""
+        return self.workers or cores() + 1
 
 
 class Storing(BaseModel):

@@ -50,6 +50,7 @@ class Database:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.url = _url(url, folder)
         self.engine = _engine(self.url)
+        self._writing = self.engine.execution_options(writing=True)
         self._turn: AbstractContextManager[Any] = nullcontext() if self.postgres else threading.Lock()
         try:
             self._migrate()
@@ -80,8 +81,7 @@ class Database:
             StoreError: the database cannot be reached; whether the last commit was done is then not known.
             DiskFullError: there is no room; nothing was changed.
         """
-        engine = self.engine.execution_options(writing=True)
-        with _in_words(self.url), self._turn, engine.begin() as connection:
+        with _in_words(self.url), self._turn, self._writing.begin() as connection:
             yield connection  # threads take turns: SQLite would let them sleep until they may
 
     @contextmanager
@@ -150,7 +150,7 @@ def _engine(url: URL) -> Engine:
         {"timeout": _BUSY_SECONDS} if sqlite else {"connect_timeout": 5, "tcp_user_timeout": 10_000}
     )
     try:
-        engine = create_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=arguments)
+        engine = create_engine(url, pool_pre_ping=not sqlite, pool_timeout=10, connect_args=arguments)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise MissingExtraError(
             "PostgreSQL needs psycopg, which is not installed; run: pip install 'emotrace[server]'"

@@ -69,13 +69,15 @@ class Folders:
         place = self.place(id)
         hidden = place.with_name(f".{id}.{secrets.token_hex(4)}{_HIDDEN}")
         with output_errors("recognitions"):
+            made = False
             try:
                 hidden.mkdir(mode=0o700, parents=True)
                 fill(hidden)
                 made = _rename(hidden, place)
                 return size_of(place), made
             finally:
-                shutil.rmtree(hidden, ignore_errors=True)
+                if not made:
+                    shutil.rmtree(hidden, ignore_errors=True)
 
     def remove(self, id: str) -> None:  # noqa: A002
         """Remove the files of an id, if there are any.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from emotrace.store.audit import note
 from emotrace.store.database import Database
-from emotrace.store.schema import api_keys
+from emotrace.store.schema import api_keys, ended_sessions
 from emotrace.store.types import now
 
 
@@ -122,6 +122,31 @@ class Keys:
         """
         with self._database.writing() as connection:
             connection.execute(update(api_keys).where(api_keys.c.id == id).values(last_used=when or now()))
+
+    def end_session(self, digest: str, until: datetime) -> None:
+        """A session was ended before its time.
+
+        Args:
+            digest: of its cookie.
+            until: when it would have ended by itself, and need not be remembered any more.
+
+        Raises:
+            StoreError: the database cannot be reached.
+        """
+        over = (ended_sessions.c.until < now()) | (ended_sessions.c.digest == digest)
+        with self._database.writing() as connection:
+            connection.execute(delete(ended_sessions).where(over))
+            connection.execute(insert(ended_sessions).values(digest=digest, until=until))
+
+    def is_ended(self, digest: str) -> bool:
+        """Whether a session was ended before its time.
+
+        Raises:
+            StoreError: the database cannot be reached.
+        """
+        query = select(ended_sessions.c.digest).where(ended_sessions.c.digest == digest)
+        with self._database.reading() as connection:
+            return connection.execute(query).first() is not None
 
 
 def _key(row: Any) -> Key:

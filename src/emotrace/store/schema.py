@@ -102,6 +102,13 @@ api_keys = Table(
     Column("concurrency", Integer),
 )
 
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # of the cookie
+    Column("until", Moment, nullable=False),  # when it would have ended by itself
+)
+
 jobs = Table(
     "jobs",
     metadata,

@@ -64,7 +64,7 @@ def build(calls: Calls, words: Words, sample: Path) -> None:
 
     start.click(analyse, [audio, *options], [shown, start], **QUIET)
     audio.change(lambda path: gr.Button(interactive=path is not None), audio, start, **QUIET)
-    example.click(lambda: str(sample), None, audio, **QUIET)
+    example.click(lambda: (str(sample), "frame"), None, [audio, options[0]], **QUIET)
 
 
 def view(name: str, found: Shelved, words: Words) -> str:

@@ -141,7 +141,7 @@ class _Run:
             if item is None:
                 yield name, "…", "", "", ""
             elif isinstance(item, Failure):
-                yield name, f'<span class="em-bad">{escape(item.reason)}</span>', "", "", ""
+                yield name, f'<span class="em-bad">{escape(item.reason)}</span>'
             else:
                 record = self._calls.shelf.shown(item, self._who.key).record
                 verdict = badge(record["verdict"]["decision"], words, short=True) if record["verdict"] else ""

@@ -22,7 +22,6 @@ from emotrace.server.access.limits import Place
 from emotrace.server.api import check_card
 from emotrace.server.forms import RecognitionForm
 from emotrace.server.keeping import Outlined
-from emotrace.server.models import resolve
 from emotrace.server.problems import RequestError
 from emotrace.server.service import Service
 from emotrace.server.uploads import Upload
@@ -124,7 +123,7 @@ class Calls:
         """
         asked = RecognitionForm.read(fields)
         options = asked.options(self.service.settings, self.service.presets)
-        name = resolve(asked.model, self.service.settings)
+        name = self.service.resolve(asked.model)
 
         def work(go_on: GoOn) -> Shelved:
             def progress(what: str, done: float, total: float) -> None:

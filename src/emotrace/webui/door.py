@@ -39,6 +39,7 @@ OPEN = (
     ("POST", r"/gradio_api/upload"),
     ("GET", r"/gradio_api/upload_progress"),
     ("GET", r"/gradio_api/startup-events"),
+    ("GET", r"/gradio_api/app_id"),
     ("GET", r"/gradio_api/file=.+"),
     ("HEAD", r"/gradio_api/file=.+"),
 )

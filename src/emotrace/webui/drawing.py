@@ -42,13 +42,15 @@ class Stretch:
 def stretches(record: Mapping[str, Any]) -> list[Stretch]:
     """The emotions of a recognition's record in order: of its frames, else its segments, else the whole.
 
+    Where segments were asked for, they come before the frames.
+
     >>> frames = [{"emotion": "sad", "score": 0.5, "timestamp": time} for time in (0.0, 0.5)]
-    >>> stretches({"duration_seconds": 1.0, "frames": frames})
+    >>> stretches({"duration_seconds": 1.0, "granularity": "frame", "frames": frames})
     [Stretch(start=0.0, end=1.0, emotion='sad', confidence=0.5)]
     """
     duration = record["duration_seconds"]
     frames, segments = record.get("frames"), record.get("segments")
-    if frames:
+    if frames and not (segments and record["granularity"] == "segment"):
         return list(_runs(frames, duration))
     if segments:
         return [Stretch(s["start"], s["end"], s["emotion"], s["confidence"]) for s in segments]

@@ -53,7 +53,7 @@ class _Page:
         """The controls and what they do."""
         words = self._words
         any_one = [(words("history.any"), ANY)]
-        rows, cursor = gr.State([]), gr.State("")
+        rows, cursor, opened = gr.State([]), gr.State(""), gr.State("")
         with gr.Row(elem_classes="em-columns"):
             with gr.Column(scale=5, min_width=300):
                 text = gr.Textbox(label=words("history.search"), max_length=200, elem_id="em-search")
@@ -96,13 +96,14 @@ class _Page:
                 answer = gr.HTML("", js_on_load=None, elem_id="em-answer")
 
         asked, listed = [text, label, decision, review], [chosen, rows, cursor, more, told]
-        for event in (find.click, text.submit, review.input, tab.select):
+        for event in (find.click, text.submit, label.input, decision.input, review.input, tab.select):
             event(self._first, asked, listed, **QUIET)
+        review.input(_filters, review, [text, label, decision], **QUIET)
         more.click(self._next, [*asked, rows, cursor], listed, **QUIET)
-        chosen.input(self._open, chosen, [shown, judging, right, remark, sure, answer], **QUIET)
-        send.click(self._send, [chosen, right, remark], answer, **QUIET)
+        chosen.input(self._open, chosen, [shown, judging, right, remark, sure, answer, opened], **QUIET)
+        send.click(self._send, [opened, right, remark, rows], [answer, chosen, rows], **QUIET)
         remove.click(lambda: gr.Button(visible=True), None, sure, **QUIET)
-        sure.click(self._delete, chosen, [answer, shown, judging], **QUIET).then(
+        sure.click(self._delete, opened, [answer, shown, judging], **QUIET).then(
             self._first, asked, listed, **QUIET
         )
 
@@ -151,7 +152,7 @@ class _Page:
 
     def _line(self, kept: Kept) -> str:
         words, what = self._words, emotion(kept.emotion)
-        when = f"{kept.created.astimezone():%Y-%m-%d %H:%M}"
+        when = f"{kept.created.astimezone():%Y-%m-%d\N{NO-BREAK SPACE}%H:%M}"
         parts = [f"{what.emoji} {words.label(what.name)} {percent(kept.confidence)}", kept.source, when]
         if kept.decision is not None:
             parts[0] += f" {MARKS[kept.decision]}"
@@ -165,8 +166,8 @@ class _Page:
             who = caller(request, "history")
             kept, view = await asyncio.to_thread(self._view, name or "", who)
         except Exception as error:
-            return failed(error, self._words), gr.Group(visible=False), gr.skip(), gr.skip(), hidden, ""
-        return view, gr.Group(visible=True), kept.label, kept.note or "", hidden, ""
+            return failed(error, self._words), gr.Group(visible=False), gr.skip(), gr.skip(), hidden, "", ""
+        return view, gr.Group(visible=True), kept.label, kept.note or "", hidden, "", kept.id
 
     def _view(self, name: str, who: Caller) -> tuple[Kept, str]:
         kept = self._store.recognitions.get(name, who.owner)
@@ -178,39 +179,49 @@ class _Page:
         links = kept_links(kept, self._words)
         return kept, result_view(record, recalled[1], links, log_of(record, self._words), self._words)
 
-    async def _send(self, name: str | None, label: str | None, remark: str, request: gr.Request) -> str:
+    async def _send(
+        self,
+        name: str,
+        label: str | None,
+        remark: str,
+        rows: list[tuple[str, str]],
+        request: gr.Request,
+    ) -> tuple[str, Any, Any]:
         words = self._words
         if not label and not remark.strip():
-            return note(words("feedback.choose"), "error")
+            return note(words("feedback.choose"), "error"), gr.skip(), gr.skip()
         try:
             who = caller(request, "history")
-            given = await asyncio.to_thread(
-                lambda: self._store.feedback.add(
-                    name or "",
-                    owner=who.owner,
-                    author=who.key,
-                    label=label or None,
-                    note=remark.strip() or None,
-                )
-            )
-            if given is None:
-                raise _gone()
+            kept = await asyncio.to_thread(self._judge, name, who, label or None, remark.strip() or None)
         except Exception as error:
-            return failed(error, words)
-        return note(words("feedback.saved"), "done")
+            return failed(error, words), gr.skip(), gr.skip()
+        rows = [(self._line(kept) if id == name else line, id) for line, id in rows]  # noqa: A001
+        return note(words("feedback.saved"), "done"), gr.Radio(rows), rows
 
-    async def _delete(self, name: str | None, request: gr.Request) -> tuple[str, str, Any]:
+    def _judge(self, name: str, who: Caller, label: str | None, remark: str | None) -> Kept:
+        given = self._store.feedback.add(name, owner=who.owner, author=who.key, label=label, note=remark)
+        kept = self._store.recognitions.get(name, who.owner)
+        if given is None or kept is None:
+            raise _gone()
+        return kept
+
+    async def _delete(self, name: str, request: gr.Request) -> tuple[str, str, Any]:
         words = self._words
         try:
             who = caller(request, "history")
             gone = await asyncio.to_thread(
-                lambda: self._store.recognitions.delete(name or "", who.owner, actor=who.key)
+                lambda: self._store.recognitions.delete(name, who.owner, actor=who.key)
             )
             if not gone:
                 raise _gone()
         except Exception as error:
             return failed(error, words), "", gr.skip()
         return note(words("deleted"), "done"), note(words("history.choose")), gr.Group(visible=False)
+
+
+def _filters(review: bool) -> list[Any]:
+    """The review queue has all that is doubtful: nothing is searched in it."""
+    return [gr.Textbox(interactive=not review), *(gr.Dropdown(interactive=not review) for _ in range(2))]
 
 
 def _as_it_is(payload: str | float | None) -> str:

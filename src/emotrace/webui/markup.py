@@ -76,17 +76,20 @@ def progress(text: str, share: float | None) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]], name: str) -> str:
-    """A table that scrolls by itself where it is too wide; the cells are HTML."""
+    """A table that scrolls by itself where it is too wide; the cells are HTML, the last fills its row."""
     columns = [escape(each) for each in head]
     top = "".join(f'<th scope="col">{each}</th>' for each in columns)
-    lines = (
-        "<tr>"
-        + "".join(f'<td data-head="{h}">{cell}</td>' for h, cell in zip(columns, row, strict=True))
-        + "</tr>"
-        for row in rows
-    )
+    lines = (f"<tr>{_cells(columns, list(row))}</tr>" for row in rows)
     return (
         f'<div class="em-scroll" tabindex="0" role="region" aria-label="{escape(name)}">'
         f'<table class="em-table"><thead><tr>{top}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _cells(columns: list[str], row: list[str]) -> str:
+    span = f' colspan="{len(columns) - len(row) + 1}"' if len(row) < len(columns) else ""
+    return "".join(
+        f'<td data-head="{head}"{span if i == len(row) else ""}>{cell}</td>'
+        for i, (head, cell) in enumerate(zip(columns, row, strict=False), 1)
     )

@@ -41,6 +41,10 @@ STATIC = Path(__file__).parent / "static"
 
 TIDY_SECONDS = 60.0
 
+POLL_SECONDS = 0.05
+"""Between two looks of Gradio's queue for work; by itself it looks every millisecond, in each language, which
+takes time and the interpreter's lock from the recognitions."""
+
 YEAR = 365 * 24 * 3600
 
 POLICY = "; ".join(
@@ -108,6 +112,7 @@ async def _doors(holder: FastAPI, calls: Calls, sample: Path) -> dict[Language, 
 def _door(holder: FastAPI, calls: Calls, language: Language, sample: Path) -> Door:
     page = build(calls, Words(language), sample)
     page.queue(default_concurrency_limit=None, api_open=False, max_size=calls.service.settings.queue + 256)
+    page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = POLL_SECONDS
     gr.mount_gradio_app(
         holder, page, path=root_of(language), root_path=root_of(language), footer_links=[], run_history=False,
         show_error=False, max_file_size=calls.service.settings.max_bytes, ssr_mode=False, mcp_server=False,

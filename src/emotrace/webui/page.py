@@ -41,6 +41,9 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_dark="*primary_600",
         button_primary_text_color="white",
         button_secondary_background_fill="white",
+        button_cancel_background_fill="#a33100",
+        button_cancel_background_fill_hover="#832700",
+        button_cancel_text_color="white",
         button_border_width="1px",
         button_secondary_border_color="*neutral_300",
         button_secondary_border_color_dark="*neutral_600",
@@ -81,4 +84,5 @@ def _head(words: Words) -> str:
         f'<a class="em-switch" href="/?lang={other}" hreflang="{other}" '
         f'title="{escape(words("switch.hint"))}">'
         f"{escape(words('switch'))}</a></header>"
+        '<p id="em-told" class="em-hidden" role="status"></p>'
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +22,7 @@ KEPT_SECONDS = 3600.0
 """How long an upload and what was made of it can be had."""
 
 MOST_BYTES = 4 * 1024**3
-"""Of sound that is kept at a time; the oldest goes first."""
+"""Of sound that is kept at a time; of whoever has most of it, the oldest goes first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,13 +150,21 @@ class Shelf:
         with self._lock:
             limit = self._clock() - KEPT_SECONDS
             old = [name for name, (since, _) in self._things.items() if since < limit]
-            used = sum(_bytes(thing) for _, thing in self._things.values())
-            for name, (_, thing) in self._things.items():
-                if used <= MOST_BYTES:
-                    break
-                used -= _bytes(thing)
-                old.append(name)
-        return old
+            return [*old, *self._beyond(MOST_BYTES, set(old))]
+
+    def _beyond(self, most: int, gone: Collection[str]) -> Iterator[str]:
+        used: Counter[str] = Counter()
+        of_each: defaultdict[str, deque[tuple[str, int]]] = defaultdict(deque)
+        for name, (_, thing) in self._things.items():
+            if name in gone:
+                continue
+            used[thing.owner] += _bytes(thing)
+            of_each[thing.owner].append((name, _bytes(thing)))
+        while used.total() > most:
+            [(owner, _)] = used.most_common(1)
+            name, size = of_each[owner].popleft()
+            used[owner] -= size
+            yield name
 
     def _remove(self, names: list[str]) -> None:
         with self._lock:

@@ -120,6 +120,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Browsers give a microphone to pages with https or on this machine only.",
         "浏览器只允许 https 页面或本机页面使用麦克风。",
     ),
+    "live.limit": (
+        "The longest time of one stream is over: start again.",
+        "已达到单次实时的最长时间：请重新开始。",
+    ),
     "live.lost": ("The connection was lost: start again.", "连接已断开：请重新开始。"),
     "live.smoothing": ("Smoothed curve", "平滑曲线"),
     # batch
@@ -222,13 +226,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     "about.api": ("For programs there is a REST API: {0}", "程序可使用 REST API：{0}"),
     # errors
     "error": ("Error", "错误"),
+    "reconnect": (
+        "The connection was lost; the page loads again as soon as the server is back.",
+        "连接已断开；服务器恢复后页面会自动重新加载。",
+    ),
     "error.other": ("This did not work; the server's log says why.", "操作未成功；原因见服务器日志。"),
     "error.audio": (
         "The file cannot be read as audio: send a recording.",
         "该文件无法作为音频读取：请换一个录音。",
     ),
     "error.no-audio": ("There is no sound in the file: send a recording.", "文件中没有声音：请换一个录音。"),
-    "error.no-speech": ("There is no speech in the recording.", "录音中没有语音。"),
+    "error.no-speech": (
+        "There is no speech in the recording: check the microphone, or choose another.",
+        "录音中没有语音：请检查麦克风，或换一个录音。",
+    ),
     "error.input": (
         "The recording cannot be used: too short, or far out of range.",
         "录音无法使用：过短或数值严重超限。",
@@ -249,8 +260,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "您的密钥无权执行此操作：请申请相应权限。",
     ),
     "error.unauthorized": (
-        "Nobody is signed in: sign in, and load the page again.",
-        "尚未登录：请登录后重新加载页面。",
+        "You are not signed in any more: load the page again, and sign in.",
+        "登录已失效：请重新加载页面并登录。",
     ),
     "error.model-not-found": (
         "This model is not installed any more: choose another.",
@@ -262,6 +273,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "该录音已不再保存。",
     ),
     "error.not-ready": ("The model is being loaded: try again in a moment.", "模型正在加载：请稍后再试。"),
+    "error.upload-timeout": ("Nothing came for too long: start again.", "过久没有收到数据：请重新开始。"),
+    "error.stopping": ("The server is being stopped: try again later.", "服务器正在停止：请稍后再试。"),
     "error.store": ("The history cannot be reached: try again later.", "历史暂时无法访问：请稍后再试。"),
 }
 """English and Chinese by key; ``{0}`` and ``{1}`` are filled in."""
@@ -292,7 +305,8 @@ class Words:
     def for_script(self) -> dict[str, str]:
         """What the page's own script says: errors by their code, and a few words more."""
         said = {key.removeprefix("error."): self(key) for key in TEXTS if key.startswith("error.")}
-        more = {"microphone": "live.denied", "lost": "live.lost", "error": "error", "leave": "sign out"}
+        more = {"microphone": "live.denied", "lost": "live.lost", "leave": "sign out"}
+        more |= {"error": "error", "reconnect": "reconnect"}
         return said | {name: self(key) for name, key in more.items()}
 
     def label(self, name: str) -> str:
@@ -304,7 +318,7 @@ class Words:
 
         >>> from emotrace.errors import NoSpeechError
         >>> Words("zh").error(NoSpeechError("no speech in 'talk.wav'"))
-        '录音中没有语音。'
+        '录音中没有语音：请检查麦克风，或换一个录音。'
         """
         code = error.code if isinstance(error, EmotraceError) else "other"
         return self(f"error.{code}") if f"error.{code}" in TEXTS else self("error.other")

@@ -165,13 +165,15 @@ def test_sessions_cannot_be_made_up(store: Store, clock: Clock) -> None:
     authentication = asking(store, clock)
     cookie = asyncio.run(authentication.sign_in(key, "10.0.0.1"))
     assert session(authentication, cookie).caller.name == "phone"
-    identifier, moment, signature = cookie.split(".")
+    identifier, chance, moment, signature = cookie.split(".")
     other = made(store, "other").split("_")[1]
     for forged in (
-        f"{other}.{moment}.{signature}",
-        f"token.{moment}.{signature}",
-        f"{identifier}.{moment}x.{signature}",
-        f"{identifier}.{moment}.",
+        f"{other}.{chance}.{moment}.{signature}",
+        f"token.{chance}.{moment}.{signature}",
+        f"{identifier}.{chance}.{moment}x.{signature}",
+        f"{identifier}.{chance}x.{moment}.{signature}",
+        f"{identifier}.{moment}.{signature}",
+        f"{identifier}.{chance}.{moment}.",
         identifier,
         "",
         "..",
@@ -190,6 +192,47 @@ def test_a_session_ends(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPa
     late = time.time() + 2 * 3600 + 2
     monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: int(late))
     assert session(authentication, cookie) is None
+
+
+def test_who_signs_out_ends_all_copies_of_the_cookie_and_no_other_session(store: Store, clock: Clock) -> None:
+    shared = {"session_secret": "a-secret-of-several-servers"}
+    here, there = asking(store, clock, **shared), asking(store, clock, **shared)
+    key = made(store)
+    cookie, other = (asyncio.run(here.sign_in(key, "10.0.0.1")) for _ in range(2))
+    assert session(there, cookie) is not None
+    asyncio.run(here.sign_out(cookie))
+    assert session(here, cookie) is None
+    clock.now += module.FRESH_SECONDS + 1
+    assert session(there, cookie) is None
+    assert session(asking(store, clock, **shared), cookie) is None  # after a restart
+    assert session(here, other).caller.name == "phone"
+    for nothing in (cookie, "", "made.up.by.somebody"):
+        asyncio.run(here.sign_out(nothing))
+
+
+def test_sessions_end_in_this_process_while_the_database_is_away(
+    store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    authentication = asking(store, clock, token=TOKEN)
+    cookie, other = (asyncio.run(authentication.sign_in(TOKEN, "")) for _ in range(2))
+    assert session(authentication, cookie) is not None
+    assert session(authentication, other) is not None
+    clock.now += module.FRESH_SECONDS + 1
+    authentication._ended._keys = lambda: Away()  # type: ignore[assignment]
+    asyncio.run(authentication.sign_out(cookie))
+    assert "in this process only" in caplog.text
+    assert session(authentication, cookie) is None
+    assert session(authentication, other) is not None  # as it was when somebody last looked
+    with pytest.raises(StoreError):
+        session(authentication, asyncio.run(authentication.sign_in(TOKEN, "")))
+
+
+def test_a_session_that_is_over_is_forgotten(store: Store) -> None:
+    past, future = (datetime.now(timezone.utc) + timedelta(hours=hours) for hours in (-1, 1))
+    store.keys.end_session("a" * 64, past)
+    store.keys.end_session("b" * 64, future)
+    store.keys.end_session("b" * 64, future)
+    assert [store.keys.is_ended(each * 64) for each in "ab"] == [False, True]
 
 
 class Away:

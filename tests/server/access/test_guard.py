@@ -196,6 +196,8 @@ def test_a_person_signs_in_and_out(tmp_path: Path) -> None:
         left = client.post("/sign-out", headers={"Origin": "http://127.0.0.1"}, follow_redirects=False)
         assert left.headers["location"] == "/sign-in"
         assert client.get("/who").status_code == 401
+        stolen = right.headers["set-cookie"].partition(";")[0]
+        assert client.get("/who", headers={"Cookie": stolen}).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,18 @@ def test_it_talks_to_nobody_and_leaves_the_log_as_it_was(
     wait_for(lambda: set(threading.enumerate()) <= threads, "all threads have ended")
 
 
+def test_an_old_sqlite_has_the_function_that_dbos_uses_from_python_3_12_on(engine: Engine) -> None:
+    from dbos._dbos import _get_dbos_instance
+
+    with _get_dbos_instance()._sys_db.engine.connect() as connection:
+        connection.exec_driver_sql(
+            "CREATE TEMP TABLE t (n, at INTEGER NOT NULL DEFAULT (unixepoch('subsec')))"
+        )
+        connection.exec_driver_sql("INSERT INTO t (n) VALUES (1)")
+        made = connection.exec_driver_sql("SELECT at FROM t").scalar_one()
+    assert abs(made - time.time()) < 60
+
+
 def test_what_is_put_in_twice_is_done_once_and_jobs_take_turns(engine: Engine, work: Work) -> None:
     engine.enqueue("large", range(6))
     engine.enqueue("small", range(2))

@@ -19,6 +19,7 @@ from itsdangerous import BadSignature, TimestampSigner
 
 from emotrace.errors import EmotraceError, StoreError
 from emotrace.server.access.callers import SCOPES, Caller
+from emotrace.server.access.ended import EndedSessions
 from emotrace.server.access.limits import Buckets, slow_down
 from emotrace.server.address import check_asked, is_local, network_of
 from emotrace.server.problems import RequestError
@@ -104,6 +105,7 @@ class Authentication:
         self._right: OrderedDict[str, None] = OrderedDict()  # digests of keys that were right once
         self._touched: dict[str, float] = {}
         self._wrong = Buckets(clock)
+        self._ended = EndedSessions(keys, clock)
         self._looked = -FRESH_SECONDS
         self._token: Credential | None = None
         if settings.token is not None:
@@ -177,8 +179,21 @@ class Authentication:
             self._signer(credential).unsign(cookie, max_age=round(self._settings.session_hours * 3600))
         except BadSignature:  # too old, as well
             return None
+        if await self._ended.has(cookie):
+            return None
         await self._touch(identifier)
         return credential
+
+    async def sign_out(self, cookie: str) -> None:
+        """End a session, wherever copies of its cookie are; what is none is left alone.
+
+        Raises:
+            StoreError: the database cannot be reached.
+        """
+        credential = await self.session(cookie)
+        if credential is not None:
+            await self._ended.add(cookie, self._settings.session_hours)
+            log.info("%s signed out", credential.caller.key)
 
     async def sign_in(self, key: str, address: str) -> str:
         """A session for who has a key: the value of a cookie.
@@ -189,7 +204,8 @@ class Authentication:
         """
         credential = await self.bearer(key, address)
         log.info("%s signed in from %s", credential.caller.key, address)
-        return self._signer(credential).sign(credential.caller.key).decode()
+        session = f"{credential.caller.key}.{secrets.token_hex(8)}"  # each is one of its own
+        return self._signer(credential).sign(session).decode()
 
     def _signer(self, credential: Credential) -> TimestampSigner:
         """Of sessions that end with their key, and that nobody can make who only read the database."""

@@ -108,6 +108,7 @@ def router(authentication: Authentication, settings: Settings) -> APIRouter:
 
     @routes.post(SIGN_OUT)
     async def leave(request: Request) -> Response:
+        await authentication.sign_out(request.cookies.get(COOKIE, ""))
         answer = RedirectResponse(SIGN_IN, HTTPStatus.SEE_OTHER)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=request.url.scheme == "https")
         return answer

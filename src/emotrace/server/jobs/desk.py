@@ -18,7 +18,6 @@ from emotrace.server.api import REFERENCES, check_card
 from emotrace.server.forms import RecognitionForm
 from emotrace.server.jobs.files import JobFiles
 from emotrace.server.jobs.recognition import limits_of_jobs
-from emotrace.server.models import resolve
 from emotrace.server.problems import RETRY_SECONDS, RequestError
 from emotrace.server.service import Service
 from emotrace.server.uploads import Form, Upload, read_form
@@ -105,7 +104,7 @@ class JobDesk:
             if name in asked.model_fields_set:
                 raise OptionError(f"option {name} has no effect on a job; say it when you fetch the results")
         asked.options(self._settings, self._service.presets)
-        card = registry.find(resolve(asked.model, self._settings)).card
+        card = registry.find(self._service.resolve(asked.model)).card
         check_card(card, clips=bool(clips))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -36,6 +37,18 @@ log = logging.getLogger("emotrace.server")
 
 class Stopped(BaseException):
     """The server ends; what it leaves goes on after its next start. No Exception: DBOS would record that."""
+
+
+class Connection(sqlite3.Connection):
+    """To SQLite, with the function ``unixepoch('subsec')`` also before SQLite 3.42.
+
+    DBOS uses it from Python 3.12 on, whatever SQLite that Python has; on Debian 12 it is 3.40.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if sqlite3.sqlite_version_info < (3, 42):
+            self.create_function("unixepoch", 1, lambda unit: time.time() if unit == "subsec" else None)
 
 
 class Engine:
@@ -155,7 +168,8 @@ class Engine:
         logger = logging.getLogger("dbos")
         if not logger.handlers:  # or DBOS adds one of its own; so, what it says goes where all goes
             logger.addHandler(logging.NullHandler())
-        if self._url.drivername == "sqlite":
+        sqlite = self._url.drivername == "sqlite"
+        if sqlite:
             with sqlite3.connect(str(self._url.database)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.close()
@@ -169,6 +183,7 @@ class Engine:
                 "log_level": "WARNING",
                 "enable_otlp": False,
                 "sys_db_pool_size": self._workers + 5,
+                "db_engine_kwargs": {"connect_args": {"factory": Connection} if sqlite else {}},
             }
         )
         try:

@@ -11,7 +11,6 @@ from emotrace.server.api import check_card, reference_of
 from emotrace.server.forms import RecognitionForm
 from emotrace.server.jobs.files import JobFiles
 from emotrace.server.keeping import Outlined
-from emotrace.server.models import resolve
 from emotrace.server.service import Service
 from emotrace.server.settings import Settings
 from emotrace.server.uploads import Upload
@@ -40,7 +39,7 @@ class JobRecognition:
             clips = [self._opened(stack, "reference", place) for place in places]
             place = self._files.recording(job.id, item.number)
             audio = Outlined(self._opened(stack, item.source, place))
-            with service.models.using(resolve(asked.model, self._settings)) as recognizer:
+            with service.models.using(service.resolve(asked.model)) as recognizer:
                 check_card(recognizer.card, bool(clips))
                 reference = reference_of(recognizer, clips, asked, self._settings)
                 result = service.analyse(recognizer, audio, options, reference=reference, on_progress=go_on)

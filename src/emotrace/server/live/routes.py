@@ -27,7 +27,6 @@ from emotrace.server.keeping import check_wanted
 from emotrace.server.live.form import StreamForm
 from emotrace.server.live.line import ClientGoneError, Line, close_code, parse_object
 from emotrace.server.live.record import Recorder
-from emotrace.server.models import resolve
 from emotrace.server.monitoring.logs import log, note
 from emotrace.server.problems import RequestError
 from emotrace.server.service import Service
@@ -81,7 +80,7 @@ async def _serve(service: Service, line: Line, caller: Caller) -> int:
         form = await _form(line)
     check_wanted(service.settings, form.store)
     options = form.options(service.settings, service.presets)
-    name = resolve(form.model, service.settings)
+    name = service.resolve(form.model)
     note().source = form.name
     with ExitStack() as stack:
         stack.enter_context(service.streams.place())

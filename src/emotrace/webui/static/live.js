@@ -12,11 +12,15 @@
       Object.assign(this, { words, labels, seconds, readings: [], now: 0, running: false });
       part("start").addEventListener("click", () => this.start());
       part("stop").addEventListener("click", () => this.stop());
-      part("smooth").addEventListener("change", () => this.draw());
+      part("smooth").addEventListener("change", () => {
+        this.show(this.readings[this.readings.length - 1]);
+        this.draw();
+      });
       new ResizeObserver(() => this.draw()).observe(part("curve"));
     }
 
     say(key, bad = false, ...values) {
+      if (this.failed && bad === false) return; // what still comes after an error is no news
       const status = part("status");
       status.textContent = bad === null ? key : fill(this.words[key], ...values);
       status.classList.toggle("em-bad", Boolean(bad) || bad === null);
@@ -34,6 +38,7 @@
       this.readings = [];
       this.now = 0;
       this.failed = false;
+      this.media = null;
       part("segments").replaceChildren();
       this.show(null);
       this.say("opening");
@@ -42,7 +47,7 @@
       } catch (problem) {
         this.close();
         const unsafe = !window.isSecureContext || !navigator.mediaDevices;
-        this.say(unsafe ? "insecure" : "denied", true);
+        this.say(unsafe ? "insecure" : this.media ? "lost" : "denied", true);
       }
     }
 
@@ -102,6 +107,7 @@
         case "emotion":
           this.readings.push(event);
           this.show(event);
+          this.draw();
           break;
         case "speech.ended":
           this.say("waiting");
@@ -115,7 +121,8 @@
           if (event.code === "no-audio" || event.code === "no-speech") this.ended = true;
           else {
             this.failed = true;
-            this.say(this.words[`error.${event.code}`] || this.words["error.other"], null);
+            const name = event.code === "limit" ? "limit" : `error.${event.code}`; // of a stream, not of a file
+            this.say(this.words[name] || this.words["error.other"], null);
           }
           break;
       }
@@ -143,8 +150,17 @@
       this.buttons(false);
     }
 
+    smooth(reading) {
+      return part("smooth").checked && reading.smoothed;
+    }
+
     chosen(reading) {
-      return (part("smooth").checked && reading.smoothed) || reading;
+      return this.smooth(reading) || reading;
+    }
+
+    // A smoothed reading speaks of an earlier time.
+    time(reading) {
+      return reading.time - (this.smooth(reading) ? reading.latency_seconds : 0);
     }
 
     label(name) {
@@ -157,9 +173,8 @@
       part("emotion").textContent = what ? what.shown : "–";
       part("emotion").dataset.emotion = what ? what.name : "";
       part("sure").textContent = what ? `${Math.round(100 * this.chosen(reading).confidence)} %` : "";
-      part("latency").textContent = what
-        ? fill(this.words.latency, Math.round(1000 * (reading.latency_seconds || 0)))
-        : "";
+      const late = what && this.smooth(reading) ? Math.round(1000 * reading.latency_seconds) : 0;
+      part("latency").textContent = late ? fill(this.words.latency, late) : "";
     }
 
     list(event) {
@@ -239,7 +254,8 @@
           open = false;
           continue;
         }
-        const x = this.x(frame, reading.time);
+        if (part("smooth").checked && !reading.smoothed) continue; // nothing is to be said yet
+        const x = this.x(frame, this.time(reading));
         const y = this.y(frame, this.chosen(reading).scores[label.name]);
         if (open) pen.lineTo(x, y);
         else pen.moveTo(x, y);
@@ -247,9 +263,9 @@
       }
       pen.stroke();
       const last = this.readings[this.readings.length - 1];
-      if (last) {
+      if (last && (last.smoothed || !part("smooth").checked)) {
         pen.beginPath();
-        pen.arc(this.x(frame, last.time), this.y(frame, this.chosen(last).scores[label.name]), 3.5, 0, 7);
+        pen.arc(this.x(frame, this.time(last)), this.y(frame, this.chosen(last).scores[label.name]), 3.5, 0, 7);
         pen.fill();
       }
       pen.restore();

@@ -1,4 +1,4 @@
-// Timelines: the sound plays from where they are clicked, and a line shows where it is. Errors, signing out.
+// Timelines: the sound plays from where they are clicked, and a line shows where it is. Errors, results, signing out.
 "use strict";
 (() => {
   const figure = (inside) => {
@@ -29,10 +29,22 @@
     head.style.left = `${(100 * event.target.currentTime) / Number(timeline.dataset.seconds)}%`;
   };
   // What Gradio says of an error in English is said in the page's language.
+  const problems = new Map(); // code by detail, which is all that Gradio passes on of some
+  const ask = window.fetch;
+  window.fetch = async (...request) => {
+    const answer = await ask(...request);
+    if (answer.headers.get("content-type") === "application/problem+json") {
+      const { detail, code } = await answer.clone().json();
+      problems.set(detail, code);
+    }
+    return answer;
+  };
   const codeOf = (text) => {
+    for (const [detail, code] of problems) if (text.includes(detail)) return code;
     const code = /"code":\s*"([\w-]+)"/.exec(text);
     if (code) return code[1];
     if (/^Value: /.test(text.trim())) return "not-found"; // the page is older than the server
+    if (/attempting reconnection/i.test(text)) return "reconnect";
     if (/exceed the maximum/.test(text)) return "limit";
     if (/microphone|permission/i.test(text)) return "microphone";
     return /connection|network|fetch/i.test(text) ? "lost" : "other";
@@ -44,6 +56,17 @@
       text.textContent = said()[text.dataset.code] || said().other;
       const title = text.closest('[data-testid="toast-body"]').querySelector(".toast-title");
       if (title) title.firstChild.textContent = `${said().error} `;
+    }
+  }).observe(document.documentElement, { childList: true, subtree: true });
+  // A result that has just come is told to screen readers, and brought into view where it is not.
+  new MutationObserver(() => {
+    for (const each of document.querySelectorAll(":is(.em-main, .em-done):not([data-told])")) {
+      each.dataset.told = "1";
+      const parts = [...each.querySelectorAll(".em-name, .em-sure, .em-badge, .em-source")];
+      const text = parts.map((part) => part.textContent).join(", ") || each.textContent;
+      document.getElementById("em-told").textContent = text;
+      const { top } = each.getBoundingClientRect();
+      if (top < 0 || top > 0.8 * innerHeight) each.scrollIntoView();
     }
   }).observe(document.documentElement, { childList: true, subtree: true });
   const caller = document.querySelector('meta[name="emotrace-caller"]');
