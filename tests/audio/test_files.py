@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +42,16 @@ def test_whole_files_have_no_warning(content: bytes) -> None:
     seconds, warning = decode(content)
     assert seconds == pytest.approx(3, abs=0.1)
     assert warning is None
+
+
+def test_a_wav_that_hides_another_codec_is_not_taken_for_samples() -> None:
+    # ffmpeg -f lavfi -i sine=440:duration=0.2:sample_rate=48000 -ac 2 -c:a dca -b:a 384k -strict -2 tone.dts
+    hidden = io.BytesIO()
+    with wave.open(hidden, "wb") as out:
+        out.setparams((2, 2, 48000, 0, "NONE", ""))
+        out.writeframes((Path(__file__).parent / "tone.dts").read_bytes())
+    samples = np.concatenate(list(Decoder(hidden.getvalue())))
+    assert strength(samples, 440) > 100 * strength(samples, 1500)
 
 
 @pytest.mark.parametrize("content", [WAV, FLAC, MP3, MP4])

@@ -52,6 +52,7 @@ def test_outputs_of_other_batches_are_left_out(tmp_path: Path) -> None:
         batch([folder], out)
         clips(out / "normal" / "outputs_c00", 1)
     assert named(folder) == ["c00.wav", "c00.wav"]  # the folder itself was asked for
+    assert named(folder / "**" / "*.wav") == ["c00.wav", "c00.wav"]
     [nothing] = jobs(folder / "outputs")
     assert nothing.failure is not None and nothing.failure.code == "no-audio"
     assert named(folder / "outputs" / "run_in") == ["c00.wav"]

@@ -136,6 +136,7 @@ def test_a_device_that_does_not_start_is_no_silent_cpu(
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: both)
     monkeypatch.setattr("onnxruntime.InferenceSession", lambda *args, **options: CpuAfterAll())
+    monkeypatch.setattr("emotrace.models.selection.cuda_driver", lambda: True)
     package(tmp_path)
     encoder = OnnxEncoder(ModelPackage(tmp_path), device="cuda")
     with pytest.raises(DeviceError, match="ONNX Runtime could not start it"):

@@ -170,7 +170,7 @@ def test_threads_are_every_core_or_what_is_asked_for(tmp_path: Path, monkeypatch
 def test_siblings_of_a_core_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
     monkeypatch.setattr(cpu, "_siblings", lambda index: str(index % 2))
-    assert cpu.cores.__wrapped__() == 2
+    assert cpu._usable.__wrapped__() == 2
 
 
 def test_no_driver_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:

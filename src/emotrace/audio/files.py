@@ -129,7 +129,7 @@ class AudioFile:
             container: InputContainer = av.open(
                 reader,
                 "r",
-                container_options=OPTIONS,
+                container_options=_options(reader.head),
                 buffer_size=1 << 16,
                 io_open=refuse,
                 metadata_errors="replace",  # titles in unknown encodings are no error
@@ -223,6 +223,11 @@ class AudioFile:
         return AudioError(
             f"{self._label} is in no audio or video format that is known here; convert it to WAV"
         )
+
+
+def _options(head: bytes) -> dict[str, str]:
+    # FFmpeg looks through all of a WAV for DTS that calls itself PCM; its first packet tells as well.
+    return OPTIONS | {"max_probe_packets": "1"} if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else OPTIONS
 
 
 def _describe(container: InputContainer, stream: AudioStream) -> Description:

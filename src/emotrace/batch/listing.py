@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 from collections.abc import Iterator
 from functools import lru_cache, partial
@@ -32,8 +33,8 @@ def meant_by(argument: str, leave_out: str | None = None) -> Iterator[str | Fail
     """The paths that an argument means; what means nothing is a Failure.
 
     A folder means every audio file in it and below it, by name, but nothing that is hidden; links to folders
-    are not followed, so no loop of them is. A pattern (``*``, ``?``, ``[``, ``**``) means what it matches; a
-    path that exists is never taken for a pattern.
+    are not followed, so no loop of them is. A pattern (``*``, ``?``, ``[``, ``**``) means what it matches,
+    but ``**`` does not go into what a batch wrote; a path that exists is never taken for a pattern.
 
     Args:
         argument: a path or a pattern.
@@ -50,8 +51,10 @@ def meant_by(argument: str, leave_out: str | None = None) -> Iterator[str | Fail
                 argument, "audio", f"nothing matches the pattern {argument!r}; expected audio files"
             )
         inside = lru_cache(maxsize=256)(partial(_is_inside, folder=leave_out))
+        written = lru_cache(maxsize=256)(partial(_is_output, start=_fixed(argument)))
         for match in matches:
-            if inside(os.path.dirname(match)):  # noqa: PTH120
+            folder = os.path.dirname(match)  # noqa: PTH120
+            if inside(folder) or ("**" in argument and written(folder)):
                 continue
             if os.path.isdir(match) and "**" not in argument:  # noqa: PTH112
                 yield from in_folder(match, leave_out)
@@ -101,6 +104,17 @@ def _is_inside(place: str, folder: str | None) -> bool:
     if folder is None:
         return False
     return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
+
+
+def _fixed(pattern: str) -> Path:
+    """The folder in which a pattern begins to match."""
+    return Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
+
+
+def _is_output(place: str, start: Path) -> bool:
+    """Whether a batch wrote to a folder, or to one above it and below ``start``."""
+    folders = itertools.takewhile(lambda folder: folder != start, (Path(place), *Path(place).parents))
+    return any((folder / STATE_FOLDER).is_dir() for folder in folders)
 
 
 def _identity(folder: str) -> tuple[int, int] | None:

@@ -219,21 +219,9 @@ def _run(
 
     jobs = jobs_of(request.inputs, str(out), _stdin(request.inputs))
     with BatchWatch(progress) as watch:
-        try:
-            report = run_batch(
-                jobs,
-                out,
-                make(),
-                options,
-                on_progress=watch.update,
-                on_failure=watch.failed,
-            )
-        except BaseException:
-            if watch.last is not None:
-                last = watch.last
-                tell(f"{last.done} of {last.total} inputs are finished; the same command goes on from there")
-            raise
-    _told(report, out, json)
+        report = run_batch(jobs, out, make(), options, on_progress=watch.update, on_failure=watch.failed)
+    if tell_oddities(report, out):
+        _tell_result(report, out, json)
     return code_of(report)
 
 
@@ -244,16 +232,21 @@ def code_of(report: BatchReport) -> int:
     return exit_codes.of_run(report.record["succeeded"], [failure["code"] for failure in report.failures])
 
 
-def _told(report: BatchReport, out: Path, json: bool) -> None:
+def tell_oddities(report: BatchReport, out: Path) -> bool:
+    """Say what was not as usual in a batch, and return whether it came to its end."""
     if report.damaged:
         tell(f"{report.damaged} lines of the log of {str(out)!r} were damaged; their inputs were done again")
     if report.stopped is not None:
         tell(f"stopped: {report.stopped} (the same command goes on)")
-        return
+        return False
     if report.twice:
         tell(f"{report.twice} inputs were given again; each is done once")
     if report.left_out:
         tell(f"{report.left_out} earlier results are of inputs that were not given this time; left out")
+    return True
+
+
+def _tell_result(report: BatchReport, out: Path, json: bool) -> None:
     record = report.record
     if json:
         print_json(record)

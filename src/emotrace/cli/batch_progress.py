@@ -46,9 +46,12 @@ class BatchWatch:
             self._task = self._bar.add_task("", total=None)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if kind is not None and self.last is not None:
+            finished = f"{self.last.done} of {self.last.total} inputs are finished"
+            tell(f"{finished}; the same command goes on from there")
         if self._kind == "json" and self.last is not None:
             _say(self.last)
 

@@ -112,7 +112,7 @@ def _run(request: Request, out: Path, delivery: Delivery, workers: int, progress
     from emotrace.batch.manifests import jobs_of
     from emotrace.batch.onekey import run_all
     from emotrace.batch.options import BatchOptions
-    from emotrace.cli.batch import code_of, make_engine
+    from emotrace.cli.batch import code_of, make_engine, tell_oddities
     from emotrace.cli.batch_progress import BatchWatch
 
     engine = make_engine(request, workers)
@@ -126,16 +126,14 @@ def _run(request: Request, out: Path, delivery: Delivery, workers: int, progress
             on_progress=watch.update,
             on_failure=watch.failed,
         )
-    _told(report, out, json)
+    if tell_oddities(report, out):
+        _tell_result(report, out, json)
     return code_of(report)
 
 
-def _told(report: BatchReport, out: Path, json: bool) -> None:
+def _tell_result(report: BatchReport, out: Path, json: bool) -> None:
     from emotrace.batch.onekey import REPORT_FILE
 
-    if report.stopped is not None:
-        tell(f"stopped: {report.stopped} (the same command goes on)")
-        return
     record = report.record
     if json:
         print_json(record)

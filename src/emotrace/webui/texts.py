@@ -36,7 +36,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "smooth.ewma": ("Moving average", "指数移动平均"),
     "smooth.median": ("Median", "中值"),
     "smooth.hmm": ("Hidden Markov model", "隐马尔可夫模型"),
-    "smooth.hmm-online": ("Hidden Markov model, no look-ahead", "隐马尔可夫模型（在线）"),
+    "smooth.hmm-online": ("Hidden Markov model, half a second late", "隐马尔可夫模型（延迟半秒）"),
     "smooth.viterbi": ("Viterbi path", "维特比路径"),
     "preset": ("Rules of the verdict", "判定规则"),
     "preset.default": ("Default: all rules", "默认：全部规则"),
