@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import engine_cuda_product as product
-from benchmarks.engine_cuda_engines import SIZES, Engine, Prepared, all_engines, prepare, speech
+from benchmarks.engine_cuda_engines import Engine, Prepared, all_engines, prepare, speech
+from benchmarks.engine_material import SIZES
 
 BATCHES = (1, 4, 16, 64)
 SECONDS = (3.0, 10.0, 30.0)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import material
+from benchmarks.engine_material import SIZES, network_card
 from emotrace.audio import load
 from emotrace.models import emotion2vec_graph
 from emotrace.models.emotion2vec_config import Emotion2vecConfig
@@ -24,10 +25,8 @@ from emotrace.models.onnx_writing import Scan, Writer
 from emotrace.models.package import ModelPackage, seal_package
 from emotrace.models.runtime import OnnxEncoder
 from emotrace.models.torch_runtime import TorchEncoder, float32_products
-from tests.models.checkpoints import BASE, LARGE, TINY, random_weights, write_checkpoint
-from tests.models.packages import card
+from tests.models.checkpoints import random_weights, write_checkpoint
 
-SIZES = {"large": LARGE, "base": BASE, "tiny": TINY}
 WHOLE = "whole.onnx"
 GB = 1e9
 
@@ -115,17 +114,9 @@ def prepare(folder: Path, size: str, device: str, data: Path | None) -> Prepared
         save_file(tensors, package / "weights.safetensors")
         seal_package(
             package,
-            card(
-                name=package.name,
-                family="emotion2vec",
-                network=config,
-                frame_hop=config.hop / 16_000,
-                frame_size=config.embed_dim,
-                embedding_size=config.embed_dim,
-                reference_size=0,
-                min_seconds=config.receptive_field / 16_000,
-                max_seconds=60.0,
-                track={"window": 1.5, "hop": 0.5},
+            network_card(
+                package.name,
+                config,
                 graphs={"fp32": graph},
                 external={graph: tuple(behind)},
                 weights="weights.safetensors",

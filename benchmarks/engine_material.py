@@ -6,6 +6,7 @@ import csv
 import wave
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,23 @@ def write_wav(path: Path, samples: NDArray[np.float32]) -> Path:
     return path
 
 
+def network_card(name: str, config: Emotion2vecConfig, **more: Any) -> dict[str, Any]:
+    """The card of an emotion2vec network but ``files``; ``more`` says what its graphs are."""
+    return card(
+        name=name,
+        family="emotion2vec",
+        network=config,
+        frame_hop=config.hop / 16_000,
+        frame_size=config.embed_dim,
+        embedding_size=config.embed_dim,
+        reference_size=0,
+        min_seconds=config.receptive_field / 16_000,
+        max_seconds=60.0,
+        track={"window": 1.5, "hop": 0.5},
+        **more,
+    )
+
+
 def prepare(folder: Path, size: str) -> Material:
     """Make what is not there yet.
 
@@ -81,17 +99,9 @@ def prepare(folder: Path, size: str) -> Material:
         figures = Int8Figures(**(found.model_dump() | {"lowest_agreement": 0.0, "largest_change": 1.0}))
         seal_package(
             made.package,
-            card(
-                name=made.package.name,
-                family="emotion2vec",
-                network=config,
-                frame_hop=config.hop / 16_000,
-                frame_size=config.embed_dim,
-                embedding_size=config.embed_dim,
-                reference_size=0,
-                min_seconds=config.receptive_field / 16_000,
-                max_seconds=60.0,
-                track={"window": 1.5, "hop": 0.5},
+            network_card(
+                made.package.name,
+                config,
                 graphs={"fp32": fp32[0], "int8": int8[0]},
                 external={fp32[0]: fp32[1:], int8[0]: int8[1:]},
                 int8=figures,

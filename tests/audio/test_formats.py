@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from typing import Any
 
-import av
 import pytest
+from av import library_versions
 
 from emotrace.audio import Decoder
 from emotrace.errors import AudioError, NoAudioError
@@ -81,7 +81,7 @@ def _rows() -> list[Any]:
         return [pytest.param(row["path"], row["duration_s"], id=row["path"]) for row in csv.DictReader(file)]
 
 
-if av.library_versions["libavcodec"] < (62, 12):  # FFmpeg 8.0 does not decode floats of MPEG-4 ALS
+if library_versions["libavcodec"] < (62, 12):  # FFmpeg 8.0 does not decode floats of MPEG-4 ALS
     UNREADABLE["32bit_float_to_als.mp4"] = (AudioError, "is damaged: nothing of it can be decoded")
 
 

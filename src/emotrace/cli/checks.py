@@ -160,4 +160,6 @@ def _ffmpeg() -> str | None:
     version = getattr(av, "ffmpeg_version_info", None)
     if version:
         return str(version)
-    return ", ".join(f"{name} {'.'.join(map(str, parts))}" for name, parts in av.library_versions.items())
+    from av import library_versions as versions
+
+    return ", ".join(f"{name} {'.'.join(map(str, parts))}" for name, parts in versions.items())

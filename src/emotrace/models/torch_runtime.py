@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from emotrace.errors import DeviceError, ModelError, OptionError
@@ -135,8 +135,11 @@ class TorchEncoder(BatchedEncoder):
         import torch
 
         model = self._model()
+        products = (
+            float32_products() if self._device == "cuda" else nullcontext()
+        )  # a CPU need not take turns
         try:
-            with torch.inference_mode(), float32_products():
+            with torch.inference_mode(), products:
                 given: list[Any] = [torch.from_numpy(feed[name]) for name in ("waveform", "samples")]
                 output = model(*(tensor.to(self._device) for tensor in given))
                 return {
