@@ -89,6 +89,11 @@ def test_rates_that_are_none(rate: Any) -> None:
         load((tone(), rate))
 
 
+def test_samples_in_the_place_of_the_rate_are_told_on_one_line() -> None:
+    with pytest.raises(AudioError, match=r"sampling rate array\(.*; expected a whole number of Hz"):
+        load((16000, tone()))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("rate", [16000, 16000.0, np.int64(16000), np.float32(16000)])
 def test_rates_of_any_number_type(rate: Any) -> None:
     assert len(load((tone(), rate)).samples) == 8000

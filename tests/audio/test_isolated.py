@@ -22,9 +22,10 @@ import pytest
 
 from emotrace.audio import Limits, decoder_of, load, name_of
 from emotrace.audio import isolated as module
-from emotrace.audio.decode import Blocks, Decoder
+from emotrace.audio.decode import Decoder
 from emotrace.audio.isolated import Decoders
 from emotrace.audio.isolated_child import STOP, serve
+from emotrace.audio.sources import Blocks
 from emotrace.errors import AudioError, EmotraceError, LimitError, NoAudioError
 from tests.data import DATA
 

@@ -109,7 +109,7 @@ def test_what_was_taken_away_is_no_result(tmp_path: Path, monkeypatch: pytest.Mo
     local = engine()
     run = local.run
 
-    def taking(jobs: Any) -> Any:
+    def taking(jobs: Any, _: Any) -> Any:
         (folder / "c01.wav").unlink()
         return run(jobs)
 
@@ -123,7 +123,7 @@ def test_a_broken_model_stops_it_and_nothing_is_lost(tmp_path: Path, monkeypatch
     folder, out = clips(tmp_path / "in", 4), tmp_path / "out"
     local = engine()
 
-    def broken(jobs: Any) -> Any:
+    def broken(jobs: Any, _: Any) -> Any:
         for job in jobs:
             yield Outcome(job, Failure(job.file, "model", "it is broken"), 0.0, None)
 
@@ -141,7 +141,7 @@ def test_a_file_that_meets_a_bug_is_tried_again_and_then_given_up(
     local, tries, entries = engine(), [], list[Entry]()
     run = local.run
 
-    def poisoned(jobs: Any) -> Any:
+    def poisoned(jobs: Any, _: Any) -> Any:
         for outcome in run(jobs):
             if not outcome.job.file.endswith("c01.wav"):
                 yield outcome

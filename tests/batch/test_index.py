@@ -17,7 +17,10 @@ from emotrace.errors import DiskFullError
 from emotrace.results import Failure
 
 entries = st.lists(
-    st.tuples(st.binary(min_size=1, max_size=2), st.booleans(), st.integers(0, 2**62)), max_size=40
+    st.tuples(
+        st.binary(min_size=1, max_size=2), st.sampled_from([None, "audio", "crash"]), st.integers(0, 2**62)
+    ),
+    max_size=40,
 )
 
 
@@ -31,12 +34,12 @@ def index(tmp_path: Path) -> Iterator[Index]:
 
 @given(entries)
 def test_it_is_a_mapping_in_the_order_of_the_log(
-    tmp_path_factory: pytest.TempPathFactory, puts: list[tuple[bytes, bool, int]]
+    tmp_path_factory: pytest.TempPathFactory, puts: list[tuple[bytes, str | None, int]]
 ) -> None:
     index = Index(tmp_path_factory.mktemp("index") / "index.sqlite")
     expected: dict[bytes, Logged] = {}
-    for offset, (key, failed, size) in enumerate(puts):
-        logged = Logged(offset, failed, (size, -size) if size % 3 else None)
+    for offset, (key, code, size) in enumerate(puts):
+        logged = Logged(offset, code, (size, -size) if size % 3 else None, code == "crash")
         index.put(key, logged)
         expected.pop(key, None)
         expected[key] = logged
@@ -50,7 +53,7 @@ def test_a_full_disk_is_told(index: Index) -> None:
     index.rows("PRAGMA max_page_count = 4")
     with pytest.raises(DiskFullError, match=r"index\.sqlite' cannot be written: the disk is full"):
         for number in range(10_000):
-            index.put(number.to_bytes(16, "big"), Logged(number, False, None))
+            index.put(number.to_bytes(16, "big"), Logged(number, None, None))
 
 
 def test_jobs_come_back_as_they_were_given(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,10 +90,25 @@ def test_large_files_first_and_segments_together(index: Index, tmp_path: Path) -
 
 def test_only_what_is_not_finished_is_to_be_done(index: Index, tmp_path: Path) -> None:
     jobs = [Job(str(tmp_path / f"{n}.wav")) for n in range(4)]
-    index.put(jobs[0].key, Logged(0, False, (1, 1)))
-    index.put(jobs[1].key, Logged(1, True, None))
-    index.put(b"given no more", Logged(2, False, None))
+    index.put(jobs[0].key, Logged(0, None, (1, 1)))
+    index.put(jobs[1].key, Logged(1, "audio", None))
+    index.put(b"given no more", Logged(2, None, None))
     agenda = Agenda(index, jobs, retry_failed=False)
     assert list(agenda.to_do()) == jobs[2:]
     counts = agenda.counts
     assert (counts.earlier, counts.earlier_failed, counts.weight, agenda.left_out()) == (2, 1, 2.0, 1)
+
+
+def test_what_may_have_ended_a_process_comes_first(index: Index, tmp_path: Path) -> None:
+    jobs = [Job(str(tmp_path / name)) for name in ("large", "crashed", "suspect \udcff", "final")]
+    Path(jobs[0].file).write_bytes(b"x" * 100)
+    index.put(jobs[1].key, Logged(0, "crash", None, again=True))
+    index.put(jobs[3].key, Logged(1, "crash", None))
+    agenda = Agenda(index, jobs, retry_failed=False, suspects={jobs[2].file, "not given"})
+    assert [(job, job.risky) for job in agenda.to_do()] == [
+        (jobs[1], True),
+        (jobs[2], True),
+        (jobs[0], False),
+    ]
+    assert (agenda.counts.earlier, agenda.counts.earlier_failed) == (1, 1)
+    Path(jobs[0].file).unlink()

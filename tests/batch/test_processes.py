@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -151,6 +152,32 @@ def test_killed_its_workers_end_and_it_goes_on(tmp_path: Path) -> None:
     batch([folder], tmp_path / "calm")
     assert rows(out) == rows(tmp_path / "calm")
     assert len(set(logged(out))) == len(logged(out)) == 60
+
+
+_THREADS = """
+from tests.batch import test_processes, workers
+options = test_processes.PipelineOptions.of(checks=False)
+made = test_processes.LocalEngine(workers.fatal(), options, workers=2, load=workers.fatal, processes=False)
+report = test_processes.run_batch(test_processes.jobs_of([{folder!r}]), {out!r}, made)
+print(report.record["done_now"])
+"""
+
+
+def test_a_recording_that_ends_the_command_is_read_by_a_process_the_next_time(tmp_path: Path) -> None:
+    folder, out = clips(tmp_path / "in", 7), tmp_path / "out"
+    write(folder / "c03 音\n.wav", square(1.0, 0.2))
+    command = [sys.executable, "-c", _THREADS.format(folder=str(folder), out=str(out))]
+    run = partial(
+        subprocess.run, command, cwd=ROOT, env=unmeasured(), capture_output=True, text=True, check=False
+    )
+    assert run().returncode == -signal.SIGKILL
+    assert "\\u97f3" in (out / ".batch" / "begun.json").read_text()
+    assert run().returncode == 0
+    assert found(out)[3] == ("c03 音\n.wav", "crash")
+    assert [code for _, code in found(out)].count("crash") == 1
+    assert len(set(logged(out))) == len(logged(out)) == 8
+    assert not (out / ".batch" / "begun.json").exists()
+    assert [run().stdout for _ in range(3)] == ["1\n", "1\n", "0\n"]  # it is tried so often, then no more
 
 
 def _runs(pid: int) -> bool:

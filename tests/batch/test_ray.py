@@ -137,6 +137,29 @@ def test_a_recording_that_ends_its_actor_is_one_failure(tmp_path: Path, cluster:
 
 
 @pytest.mark.slow
+def test_a_cluster_of_its_own_has_no_actors_beside_the_workers(tmp_path: Path) -> None:
+    import ray
+    from ray.data._internal import stats
+    from ray.util import list_named_actors
+
+    folder, out = clips(tmp_path / "in", 7), tmp_path / "out"
+    write(folder / "fatal.wav", square(1.0, 0.2))
+    before, named = stats.get_or_create_stats_actor, list[Any]()
+
+    def progress(_: BatchProgress) -> None:
+        if ray.is_initialized():
+            named.append(list_named_actors(all_namespaces=True))
+
+    run([folder], out, engine(workers.fatal), on_progress=progress)
+    assert found(out)[-1] == ("fatal.wav", "crash")
+    assert len(found(out)) == len(set(logged(out))) == 8
+    assert named
+    assert not any(named)
+    assert stats.get_or_create_stats_actor is before
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
 def test_stopped_in_the_middle_it_goes_on(tmp_path: Path, cluster: Any) -> None:
     folder, out = clips(tmp_path / "in", 100), tmp_path / "out"
 

@@ -13,13 +13,16 @@ import pytest
 
 from emotrace.batch import parquet as parquet_sink
 from emotrace.batch import team, work
-from emotrace.batch.engine import LocalEngine
-from emotrace.batch.jobs import Job, Outcome
+from emotrace.batch.engine import LocalEngine, OnBegin, not_told
+from emotrace.batch.entries import TRIES
+from emotrace.batch.jobs import Job, Outcome, file_state
 from emotrace.batch.manifests import jobs_of
 from emotrace.batch.options import BatchOptions, BatchProgress
 from emotrace.batch.runner import run_batch
 from emotrace.errors import InputError, MissingExtraError, ModelError, OptionError, OutputError
-from emotrace.pipeline import analyse
+from emotrace.models.encoder import FakeEncoder
+from emotrace.pipeline import PipelineOptions, analyse
+from emotrace.recognition import Recognizer
 from emotrace.results import Failure, ModelInfo
 from tests.batch.made import batch, clips, engine, found, logged, rows
 from tests.cli.command import square, write
@@ -299,9 +302,10 @@ class Broken:
         self._error = error
         self.info, self.options = self._inner.info, self._inner.options
 
-    def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
+    def run(self, jobs: Iterable[Job], on_begin: OnBegin = not_told) -> Generator[Outcome, None, None]:
         for job in jobs:
-            yield Outcome(job, Failure(job.file, getattr(self._error, "code", "bug"), "it broke."), 0.0, None)
+            failure = Failure(job.file, getattr(self._error, "code", "bug"), "it broke.")
+            yield Outcome(job, failure, 0.0, file_state(job.file))
 
 
 def test_a_broken_model_stops_it_by_itself(tmp_path: Path) -> None:
@@ -311,6 +315,40 @@ def test_a_broken_model_stops_it_by_itself(tmp_path: Path) -> None:
     assert logged(out) == []
     few = run_batch(jobs_of([str(folder / "c00.wav"), str(folder / "c01.wav")]), out, Broken(ModelError("x")))
     assert few.stopped is None and few.record["failed"] == 2
+
+
+def test_what_failed_through_no_fault_of_the_input_is_tried_again_so_often(tmp_path: Path) -> None:
+    folder, out = clips(tmp_path / "in", 3), tmp_path / "out"
+    (folder / "broken.wav").write_bytes(b"no")
+    batch([folder / "broken.wav"], out)
+
+    def again(error: Exception) -> int:
+        return int(run_batch(jobs_of([str(folder)]), out, Broken(error)).record["done_now"])
+
+    assert [again(ModelError("x")) for _ in range(TRIES - 1)] == [3, 3]
+    assert batch([folder / "c00.wav"], out).record["done_now"] == 1
+    write(folder / "c01.wav", square(0.5, 0.4))  # another content begins anew
+    assert again(ModelError("x")) == 2
+    assert again(ModelError("x")) == 1
+    assert found(out) == [
+        ("broken.wav", "audio"),
+        ("c00.wav", "disgusted"),
+        ("c01.wav", "model"),
+        ("c02.wav", "model"),
+    ]
+    assert batch([folder], out).record["done_now"] == 1
+    assert batch([folder], out, retry_failed=True).record["done_now"] == 2
+    assert [code for _, code in found(out)] == ["audio", "disgusted", "neutral", "happy"]
+
+
+def test_what_a_model_cannot_do_is_refused_before_the_first_file() -> None:
+    encoder = FakeEncoder()
+    encoder.card = encoder.card.model_copy(update={"family": "emotion2vec", "labels": ()})
+    with pytest.raises(ModelError, match="has no emotion head"):
+        LocalEngine(Recognizer(encoder=encoder))
+    encoder.card = FakeEncoder().card.model_copy(update={"max_seconds": 60.0})
+    with pytest.raises(OptionError, match="takes at most 60 s in one piece"):
+        LocalEngine(Recognizer(encoder=encoder), PipelineOptions.of(recognition={"whole_seconds": 100.0}))
 
 
 def test_a_bug_is_one_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,7 +411,7 @@ def test_an_engine_that_forgets_an_input_is_told(tmp_path: Path) -> None:
     folder, out = clips(tmp_path / "in", 3), tmp_path / "out"
 
     class Forgetful(Broken):
-        def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
+        def run(self, jobs: Iterable[Job], on_begin: OnBegin = not_told) -> Generator[Outcome, None, None]:
             outcomes = list(self._inner.run(jobs))
             yield from (outcomes[0], outcomes[1], outcomes[0])  # and gives one twice
 

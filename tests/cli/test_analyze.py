@@ -150,7 +150,17 @@ def test_every_option_of_smoothing_is_a_flag(run: Run) -> None:
     _, page, _ = run("analyze", "--help")
     for method in get_args(Method):
         assert method in page
-    for flag in ("--window", "--alpha", "--dwell", "--lag", "--preset", "--presets", "--no-checks"):
+    for flag in (
+        "--window",
+        "--alpha",
+        "--dwell",
+        "--evidence",
+        "--lag",
+        "--trend",
+        "--preset",
+        "--presets",
+        "--no-checks",
+    ):
         assert flag in page
 
 

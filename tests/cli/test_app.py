@@ -115,6 +115,7 @@ def test_the_arguments_are_those_of_the_process(
         (["nonsense"], "No such command 'nonsense' (see `emotrace --help`)"),
         (["models", "nonsense"], "No such command 'nonsense' (see `emotrace models --help`)"),
         (["analyze"], "(see `emotrace analyze --help`)"),
+        (["smooth"], "'METHOD'. Choose from: vote, voting, ewma"),
         (["labels", "too", "much"], "(see `emotrace labels --help`)"),
     ],
 )

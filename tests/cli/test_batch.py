@@ -84,10 +84,10 @@ def test_too_many_failures_in_a_row(fake_batch: Run, tmp_path: Path) -> None:
     [
         (["--format", "xls"], exit_codes.USAGE, "expected one of parquet, csv, jsonl, classic"),
         (["--workers", "-1"], exit_codes.USAGE, "workers is -1"),
-        (["--progress", "loud"], exit_codes.USAGE, "expected one of bar, json, none"),
-        (["--granularity", "frame"], exit_codes.USAGE, "expected one of utterance, segment"),
+        (["--progress", "loud"], exit_codes.USAGE, "not one of 'bar', 'json', 'none'"),
+        (["--granularity", "frame"], exit_codes.USAGE, "not one of 'utterance', 'segment'"),
         (["--max-consecutive-failures", "-2"], exit_codes.USAGE, "expected 0 (never) or more"),
-        (["--smooth", "magic"], exit_codes.USAGE, "method is 'magic'"),
+        (["--smooth", "magic"], exit_codes.USAGE, "'magic' is not one of 'none', 'vote'"),
         (["--address", "auto"], exit_codes.USAGE, "have no effect without --engine ray"),
         (["--preset", "none"], exit_codes.USAGE, "none"),
         (["--model", "nonsense"], exit_codes.MODEL, "model 'nonsense' is not installed"),

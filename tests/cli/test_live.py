@@ -83,6 +83,14 @@ def test_what_cannot_be_heard_is_told(
     assert said in capsys.readouterr().err
 
 
+def test_a_closed_standard_input_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["live", "-"]) == exit_codes.INPUT
+    assert "standard input is closed" in capsys.readouterr().err
+
+
 def test_a_file_is_sent_to_analyze(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["live", "talk.wav"]) == exit_codes.USAGE
     assert "emotrace analyze" in capsys.readouterr().err

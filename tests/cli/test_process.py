@@ -237,7 +237,8 @@ def test_torch_is_never_loaded_by_an_analysis(sound: Path) -> None:
 def test_the_demo_line_of_the_makefile(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     picture = tmp_path / "demo.png"
-    done = run("analyze", sample_path(), "--granularity", "frame", "--plot", picture)
+    homeless = environment(MPLCONFIGDIR=os.devnull + "/none")  # of which matplotlib warns
+    done = run("analyze", sample_path(), "--granularity", "frame", "--plot", picture, env=homeless)
     assert (done.returncode, done.stderr) == (0, "")
     assert "over time" in done.stdout
     assert picture.read_bytes()[1:4] == b"PNG"

@@ -54,6 +54,13 @@ def test_every_method_reads_standard_input_and_writes_standard_output(method: st
     assert {record["emotion"] for record in json.loads(done.stdout)} <= {"happy", "sad"}
 
 
+def test_a_closed_standard_input_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    code, out, err = run("smooth", "hmm", "-", "-")
+    assert (code, out) == (3, "")
+    assert err == "emotrace: standard input is closed; expected a list of frames on it\n"
+
+
 def test_options_reach_the_smoother(run: Run, frames: Path) -> None:
     assert len(json.loads(run("smooth", "vote", frames, "-", "--window", "2", "--step", "2")[1])) == 3
     assert json.loads(run("smooth", "ewma", frames, "-", "--alpha", "1")[1])[2]["emotion"] == "sad"
@@ -63,6 +70,18 @@ def test_options_reach_the_smoother(run: Run, frames: Path) -> None:
     )
     assert slow > quick
     assert json.loads(run("smooth", "hmm-online", frames, "-", "--lag", "0")[1])[0]["emotion"] == "happy"
+
+
+@pytest.mark.parametrize(("option", "value"), [("--evidence", "0.5"), ("--trend", "0"), ("--trend", "2")])
+def test_the_online_chain_takes_evidence_and_trend(run: Run, frames: Path, option: str, value: str) -> None:
+    usual, other = (
+        [record["all_scores"] for record in json.loads(run("smooth", *arguments)[1])]
+        for arguments in (
+            ("hmm-online", frames, "-", "--lag", "0"),
+            ("hmm-online", frames, "-", "--lag", "0", option, value),
+        )
+    )
+    assert usual != other
 
 
 def test_what_analyze_writes_can_be_read(fake: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -251,6 +251,20 @@ def test_a_failing_step_leaves_what_was_there(
     assert ModelPackage(tmp_path / "models" / "tiny").card == before
 
 
+def test_a_disk_that_is_full_for_safetensors_is_one(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors import SafetensorError
+
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
+    with pytest.raises(OutputError, match=r"No space left on device .* make room"):
+        convert(checkpoint, "tiny", ("fp32",), home=tmp_path)
+    assert names(tmp_path) == set()
+
+
 def test_a_graph_that_disagrees_with_the_network_is_not_installed(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

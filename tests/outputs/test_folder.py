@@ -18,10 +18,19 @@ import pytest
 from emotrace.errors import AudioError, InputError, OutputError
 from emotrace.outputs import check_folder, load_embedding, write_folder
 from emotrace.outputs import folder as module
+from emotrace.outputs.writing import check_file
 from emotrace.results import Array
 from tests.outputs.made import blocks, made, names, track
 
 WHEN = datetime(2024, 1, 4, 22, 30, 0)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="may write everywhere")
+def test_a_file_in_a_folder_that_may_not_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="permission denied"):
+        check_file(tmp_path / "t.csv")
+    assert check_file(Path(os.devnull)) == Path(os.devnull)
 
 
 def test_the_folder_is_the_classic_one(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
+from emotrace.cli.groups import filled, flat
 from emotrace.cli.request import Request
 from emotrace.errors import OptionError
 from emotrace.postprocess.presets import BUILTIN
@@ -13,15 +12,19 @@ from emotrace.server.settings import Settings
 SERVERS = {"precision", "device", "runtime", "threads", "presets"}
 """What the server's owner decides."""
 
-COMMAND_LINES = {"inputs", "json", "out", "csv", "plot", "formats", "server", "one_speaker", "references"}
+COMMAND_LINES = {"inputs", "json", "out", "csv", "plot", "server", "one_speaker", "references", "lang"}
 """What is about several files, the terminal, or files to be written; references come as files."""
 
 SERVICES = {"store", "format", "language"}
 """What of --json, --csv, --out and --plot, and of the language of the terminal, is about an answer."""
 
 
+USUAL = flat(Request(["a.wav"]))
+"""Every option of the command line with its default."""
+
+
 def test_a_client_has_every_option_of_the_command_line_that_makes_sense_for_it() -> None:
-    asked = {field.name for field in fields(Request)}
+    asked = USUAL.keys() - {"no_checks"} | {"checks"}
     assert set(RecognitionForm.model_fields) - SERVICES <= asked
     assert asked - set(RecognitionForm.model_fields) == (SERVERS | COMMAND_LINES) & asked
 
@@ -33,16 +36,15 @@ def test_a_client_has_every_option_of_the_command_line_that_makes_sense_for_it()
         {"granularity": "frame", "hop": "0.1", "track_method": "frame-head"},
         {"granularity": "segment", "whole_seconds": "10", "channel": "1"},
         {"smooth": "voting", "window": "25", "preset": "customer-service"},
-        {"smooth": "hmm-online", "dwell": "4", "lag": "1", "hop": "0.2"},
+        {"smooth": "hmm-online", "dwell": "4", "lag": "0", "hop": "0.2", "evidence": "5", "trend": "0.1"},
         {"smooth": "ewma", "alpha": "0.5", "checks": "false"},
     ],
 )
 def test_the_options_are_those_of_the_command_line(given: dict[str, str]) -> None:
     form = RecognitionForm.read(given)
     values = {name: getattr(form, name) for name in form.model_fields_set}
-    if values.get("smooth") == "voting":
-        values["smooth"] = "vote"
-    expected = Request(inputs=("a.wav",), max_seconds=3600.0, **values).options()
+    given_there = USUAL | {"max_seconds": 3600.0, "no_checks": not values.pop("checks", True)} | values
+    expected = filled(Request, given_there).options()
     options = form.options(Settings(), BUILTIN)
     for name in type(options).model_fields:
         if name != "recognition":

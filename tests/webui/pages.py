@@ -20,9 +20,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--no-first-run", "--use-fake-ui-for-media-stream"),
-    "--use-fake-device-for-media-stream",
+    *("--disable-sync", "--no-first-run"),
 )
+ALLOWED, DEVICE = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
+DENIED = "--deny-permission-prompts"
 
 SECONDS = 60
 """That a page may take on a busy machine."""
@@ -54,8 +55,8 @@ def served(folder: Path, *options: str, **more: str) -> Iterator[str]:
 
 
 @contextmanager
-def browser(microphone: Path | None = None) -> Iterator[Any]:
-    """A browser; the microphone plays a WAV file."""
+def browser(microphone: Path | None = None, media: tuple[str, ...] = (ALLOWED, DEVICE)) -> Iterator[Any]:
+    """A browser; the microphone plays a WAV file, unless ``media`` says that there is none."""
     if CHROMIUM is None:
         _missing("chromium is not installed; apt-get install chromium")
     try:
@@ -64,7 +65,7 @@ def browser(microphone: Path | None = None) -> Iterator[Any]:
         _missing("playwright is not installed; pip install -e '.[dev]'")
     fake = [] if microphone is None else [f"--use-file-for-fake-audio-capture={microphone}"]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *fake])
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *media, *fake])
         try:
             yield chromium
         finally:

@@ -67,7 +67,7 @@ def joined(
     file = {"path": path, "meta": {"_type": "gradio.FileData"}} | (
         {} if name is None else {"orig_name": name}
     )
-    data = [file, "utterance", "auto", "none", "default", False]
+    data = [file, "utterance", "auto", "none", "default", "mean", False]
     body = {"data": data, "fn_index": ANALYSE, "session_hash": session}
     return client.post(f"{GRADIO}/queue/join", json=body, headers=who)
 

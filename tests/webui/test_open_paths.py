@@ -109,7 +109,7 @@ def test_values_that_no_control_has_are_logged_without_them(
     client: TestClient, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ann, _ = people(client)
-    data = [None, SECRET, "auto", "none", "default", False]
+    data = [None, SECRET, "auto", "none", "default", "mean", False]
     body = {"data": data, "fn_index": ANALYSE, "session_hash": "wrong"}
     with caplog.at_level(logging.INFO, "emotrace.server"):
         assert client.post(f"{GRADIO}/queue/join", json=body, headers=ann).status_code == 200

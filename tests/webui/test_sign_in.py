@@ -66,7 +66,7 @@ def test_who_is_signed_out_meanwhile_is_told_so(chromium: Any, guarded: str) -> 
     page.goto(guarded)
     page.locator("input[name=key]").fill(TOKEN)
     page.get_by_role("button").click()
-    page.locator("#em-sample").click()
+    page.locator("#em-sample-moods").click()
     page.wait_for_selector("#em-analyse:not([disabled])")
     context.clear_cookies()
     page.locator("#em-analyse").click()

@@ -8,10 +8,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Protocol
 
 import numpy as np
 
@@ -19,7 +17,8 @@ from emotrace.audio.arrays import ArrayAudio
 from emotrace.audio.files import AudioFile
 from emotrace.audio.measures import ClippingMeter
 from emotrace.audio.pieces import Description, Mixer
-from emotrace.audio.sources import DecodedElsewhere, Limits, Source, name_of, quoted
+from emotrace.audio.resampling import Resampler, reblocked
+from emotrace.audio.sources import Blocks, DecodedElsewhere, Limits, Source, name_of, quoted
 from emotrace.errors import AudioError, EmotraceError, LimitError, NoAudioError, OptionError
 from emotrace.results import Array, Signal
 from emotrace.timing import SAMPLING_RATE, seconds_to_samples
@@ -83,12 +82,7 @@ class Decoder:
     def __enter__(self) -> Decoder:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -118,7 +112,7 @@ class Decoder:
         empty = True
         try:
             with _only_audio_errors(self._label):
-                for block in _reblocked(self._resampled(), self._size):
+                for block in reblocked(self._resampled(), self._size):
                     empty = False
                     yield block
         finally:
@@ -169,72 +163,6 @@ def _block_size(seconds: object) -> int:
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < math.inf:
         return max(1, seconds_to_samples(seconds))
     raise OptionError(f"block_seconds is {seconds!r}; expected a positive number of seconds")
-
-
-class Resampler:
-    """One channel from ``rate`` to 16 kHz, band-limited, piece by piece."""
-
-    def __init__(self, rate: int) -> None:
-        import soxr
-
-        self.rate = rate
-        same = rate == SAMPLING_RATE
-        self._stream = None if same else soxr.ResampleStream(rate, SAMPLING_RATE, 1, "float32", "HQ")
-
-    def push(self, samples: Array) -> Array:
-        """What is ready after the next samples, float32 (n,)."""
-        return samples if self._stream is None else self._stream.resample_chunk(samples)
-
-    def rest(self) -> Array:
-        """What was held back; nothing may follow."""
-        nothing = np.zeros(0, np.float32)
-        return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)
-
-
-def _reblocked(parts: Iterable[Array], size: int) -> Iterator[Array]:
-    """The same samples in blocks of ``size``; the last may be shorter."""
-    waiting: list[Array] = []
-    count = 0
-    for part in parts:
-        waiting.append(part)
-        count += len(part)
-        if count >= size:
-            joined = np.concatenate(waiting)
-            whole = count // size * size
-            yield from (joined[start : start + size] for start in range(0, whole, size))
-            waiting, count = [joined[whole:]], count - whole
-    if count:
-        yield np.concatenate(waiting)
-
-
-class Blocks(Protocol):
-    """What :class:`Decoder` is to those who use it."""
-
-    @property
-    def description(self) -> Description:
-        """See :class:`Decoder`; so are the others."""
-        ...
-
-    @property
-    def warning(self) -> str | None:
-        """See there."""
-        ...
-
-    @property
-    def clipping_share(self) -> float:
-        """See there."""
-        ...
-
-    def __enter__(self) -> Blocks: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def __iter__(self) -> Iterator[Array]: ...
 
 
 def decoder_of(

@@ -10,8 +10,9 @@ import numpy as np
 
 from emotrace.audio.allowed import CODECS, OPTIONS, format_allowed
 from emotrace.audio.pieces import Description, Piece, Samples, checked_rate
+from emotrace.audio.reader import open_reader
 from emotrace.audio.sniff import audio_kind, is_text, length_is_exact, looks_like
-from emotrace.audio.sources import Limits, open_reader
+from emotrace.audio.sources import Limits
 from emotrace.errors import AudioError, NoAudioError
 
 if TYPE_CHECKING:

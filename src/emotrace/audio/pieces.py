@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -82,8 +83,9 @@ def checked_rate(rate: object, label: str) -> int:
         number = float(rate)
         if low <= number <= high and number.is_integer():
             return int(number)
+    came = reprlib.repr(rate)  # short, also if samples stand in its place
     raise AudioError(
-        f"{label} has the sampling rate {rate!r}; expected a whole number of Hz from {low} to {high}"
+        f"{label} has the sampling rate {came}; expected a whole number of Hz from {low} to {high}"
     )
 
 

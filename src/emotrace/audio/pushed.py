@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emotrace.audio.decode import Resampler
 from emotrace.audio.measures import ClippingMeter
 from emotrace.audio.pieces import SCALES, Mixer, Piece, checked_rate
+from emotrace.audio.resampling import Resampler
 from emotrace.audio.sources import quoted
 from emotrace.errors import AudioError, LimitError
 from emotrace.results import Array

@@ -18,14 +18,17 @@ from emotrace.results import Failure
 _TABLES = (
     "CREATE TABLE job (number INTEGER PRIMARY KEY, key BLOB UNIQUE, file BLOB, start REAL, end REAL, "
     "failure TEXT, state TEXT, size INTEGER, weight REAL, extra TEXT, taken INTEGER)",
-    "CREATE TABLE pending (rank INTEGER PRIMARY KEY, number INTEGER)",
+    "CREATE TABLE pending (rank INTEGER PRIMARY KEY, number INTEGER, risky INTEGER)",
+    "CREATE TABLE suspect (file BLOB PRIMARY KEY) WITHOUT ROWID",
 )
 _JOB = "number, key, file, start, end, failure, extra"
 _UNFINISHED = """
-INSERT INTO pending (number)
-SELECT job.number FROM job LEFT JOIN logged USING (key)
-WHERE logged.key IS NULL OR (job.state IS NOT NULL AND job.state IS NOT logged.state) OR (logged.failed AND ?)
-ORDER BY job.size DESC, job.file, job.start > 0 OR job.end IS NOT NULL, job.number
+INSERT INTO pending (number, risky)
+SELECT job.number, logged.code IS 'crash' OR job.file IN (SELECT file FROM suspect)
+FROM job LEFT JOIN logged USING (key)
+WHERE logged.key IS NULL OR (job.state IS NOT NULL AND job.state IS NOT logged.state) OR logged.again
+OR (logged.code IS NOT NULL AND ?)
+ORDER BY 2 DESC, job.size DESC, job.file, job.start > 0 OR job.end IS NOT NULL, job.number
 """
 
 QUESTIONS = 16
@@ -60,6 +63,7 @@ class Agenda:
         index: of the log; the jobs are kept beside it.
         jobs: as they were given; an input that is given again is the same input.
         retry_failed: what failed before is to be done again.
+        suspects: recordings that may have ended the process before.
 
     Raises:
         OutputError: the disk is full.
@@ -69,7 +73,9 @@ class Agenda:
         extra: the columns that tables of inputs have besides, and the kind of each.
     """
 
-    def __init__(self, index: Index, jobs: Iterable[Job], *, retry_failed: bool) -> None:
+    def __init__(
+        self, index: Index, jobs: Iterable[Job], *, retry_failed: bool, suspects: Iterable[str] = ()
+    ) -> None:
         self._index = index
         for table in _TABLES:
             index.rows(table)
@@ -86,6 +92,7 @@ class Agenda:
             )
             for job in page:
                 add_kinds(self.extra, job.extra)
+        index.many("INSERT OR IGNORE INTO suspect VALUES (?)", ((_name(file),) for file in suspects))
         index.rows(_UNFINISHED, (retry_failed,))
         self.counts = self._count(given)
 
@@ -95,8 +102,8 @@ class Agenda:
             "SELECT count(*), total(weight) FROM pending JOIN job USING (number)"
         )
         [(failed,)] = self._index.rows(
-            "SELECT count(*) FROM job JOIN logged USING (key) WHERE logged.failed AND number NOT IN "
-            "(SELECT number FROM pending)"
+            "SELECT count(*) FROM job JOIN logged USING (key) WHERE logged.code IS NOT NULL AND number NOT "
+            "IN (SELECT number FROM pending)"
         )
         return Counts(total, given - total, total - left, failed, weight)
 
@@ -107,6 +114,7 @@ class Agenda:
     def to_do(self) -> Iterator[Job]:
         """What is to be done: large files first, so that all end together and equal lengths are neighbours.
 
+        What is risky comes before all else.
         The segments of a recording come one after the other.
         """
         return (job for _, job in self._pages(_PENDING.format("NULL")))
@@ -128,7 +136,7 @@ class Agenda:
 
     def given(self) -> Iterator[tuple[bytes, Job]]:
         """All, as they were given, with their keys."""
-        command = f"SELECT number, {_JOB} FROM job WHERE number > ? ORDER BY number LIMIT {PAGE}"
+        command = f"SELECT number, {_JOB}, 0 FROM job WHERE number > ? ORDER BY number LIMIT {PAGE}"
         return self._pages(command)
 
     def _pages(self, command: str) -> Iterator[tuple[bytes, Job]]:
@@ -139,7 +147,7 @@ class Agenda:
 
 
 _PENDING = (
-    f"SELECT rank, {_JOB} FROM pending JOIN job USING (number) WHERE rank > ? AND failure IS {{}} "
+    f"SELECT rank, {_JOB}, risky FROM pending JOIN job USING (number) WHERE rank > ? AND failure IS {{}} "
     f"ORDER BY rank LIMIT {PAGE}"
 )
 
@@ -168,13 +176,27 @@ def _row(job: Job, key: bytes, state: tuple[int, int] | None) -> tuple[Any, ...]
     failure = job.failure
     told = json.dumps([failure.source, failure.code, failure.reason]) if failure else None
     size = state[0] if state else 0
-    name = job.file.encode("utf-8", "surrogatepass")
     extra = json.dumps(job.extra) if job.extra else None
-    return (key, name, job.start, job.end, told, state_text(state), size, weight_of(job, state), extra)
+    return (
+        key,
+        _name(job.file),
+        job.start,
+        job.end,
+        told,
+        state_text(state),
+        size,
+        weight_of(job, state),
+        extra,
+    )
 
 
 def _job(row: tuple[Any, ...]) -> tuple[bytes, Job]:
-    _, _, key, name, start, end, told, extra = row
+    _, _, key, name, start, end, told, extra, risky = row
     failure = Failure(*json.loads(told)) if told else None
     more = json.loads(extra) if extra else None
-    return key, Job(name.decode("utf-8", "surrogatepass"), start, end, failure, extra=more)
+    file = name.decode("utf-8", "surrogatepass")
+    return key, Job(file, start, end, failure, extra=more, risky=bool(risky))
+
+
+def _name(file: str) -> bytes:
+    return file.encode("utf-8", "surrogatepass")

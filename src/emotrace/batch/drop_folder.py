@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from emotrace.batch.engine import Engine
-from emotrace.batch.entries import Entry, entry_of, failed
+from emotrace.batch.entries import TRIES, Entry, entry_of, failed, of_input
 from emotrace.batch.jobs import Job, Outcome, file_state
 from emotrace.batch.listing import in_folder
 from emotrace.batch.log import FOLDER, STAGE_FOLDER, Log
-from emotrace.batch.options import ENOUGH, NOT_OF_INPUT, BatchOptions
+from emotrace.batch.options import ENOUGH, BatchOptions
 from emotrace.batch.runner import identity_of
 from emotrace.batch.sinks import JSON_LINES_FILE, line_of
 from emotrace.batch.staging import Stage
@@ -33,12 +33,7 @@ ROUND = 64
 
 LONGEST_NAME = 240
 
-TRIES = 3
-"""So many times a file may meet an error that nobody foresaw, then that is its record."""
-
-_OF_THE_FILE = frozenset(
-    {"bug", "crash"}
-)  # among those of NOT_OF_INPUT, codes that may be its fault after all
+_MAYBE = frozenset({"bug", "crash"})  # may be the file's fault after all: they are its record after TRIES
 
 _REST = 10.0  # a folder so large that looking takes long is looked at less often
 
@@ -155,7 +150,7 @@ class _Watch:
             state = file_state(file)
             if state is None:
                 continue
-            job = Job(file)
+            job = Job(file, risky=file in self._log.begun.left)
             logged = self._log.entries.get(job.key)
             if logged is not None and logged.state == state:
                 continue
@@ -168,7 +163,7 @@ class _Watch:
                 complete.append((state[1], job))
         self._seen = seen
         self._tell_unreadable(unreadable)
-        complete.sort(key=lambda item: item[0])
+        complete.sort(key=lambda item: (not item[1].risky, item[0]))
         return [job for _, job in complete], len(seen) - len(complete)
 
     def _tell_unreadable(self, places: list[Failure]) -> None:
@@ -179,9 +174,9 @@ class _Watch:
 
     def _is_tried_again(self, outcome: Outcome) -> bool:
         """Whether it failed, and that is no fault of the file as far as can be told."""
-        if not isinstance(outcome.result, Failure) or outcome.result.code not in NOT_OF_INPUT:
+        if not isinstance(outcome.result, Failure) or of_input(outcome.result.code):
             return False
-        if outcome.result.code not in _OF_THE_FILE:
+        if outcome.result.code not in _MAYBE:
             return True
         file = outcome.job.file
         self._tries[file] = self._tries.get(file, 0) + 1
@@ -189,7 +184,7 @@ class _Watch:
 
     def _recognise(self, jobs: list[Job]) -> str | None:
         still = [job for job in jobs if file_state(job.file) == self._seen[job.file][0]]
-        with closing(self._engine.run(still)) as outcomes:
+        with closing(self._engine.run(still, self._log.begun)) as outcomes:
             for outcome in outcomes:
                 if isinstance(outcome.result, Failure) and self._is_tried_again(outcome):
                     self._in_a_row += 1
@@ -206,7 +201,7 @@ class _Watch:
         if state is None or state != outcome.state:
             return  # taken away again, or still growing
         key = outcome.job.key
-        entry = entry_of(key, outcome, embedding=False)
+        entry = entry_of(key, outcome, embedding=False, tries=TRIES)
         self._log.append(key, entry)
         self._outputs.write(entry)
         if self._on_entry is not None:

@@ -15,6 +15,7 @@ from emotrace.batch.worker import Orders
 from emotrace.errors import OptionError
 from emotrace.pipeline import PipelineOptions
 from emotrace.recognition import Recognizer
+from emotrace.recognition.checks import check_head, check_pieces
 from emotrace.recognition.parallel import Gathering
 from emotrace.results import Failure, ModelInfo
 
@@ -23,6 +24,14 @@ CUDA_WORKERS = 16
 
 FEW = 200
 """So many recordings are done before processes would have started."""
+
+
+OnBegin = Callable[[int, str], None]
+"""Told the number of a worker of this process and the recording that it begins, by any thread."""
+
+
+def not_told(_worker: int, _file: str) -> None:
+    """An :data:`OnBegin` that does nothing."""
 
 
 class Engine(Protocol):
@@ -36,12 +45,13 @@ class Engine(Protocol):
     def options(self) -> PipelineOptions:
         """What is asked of each recording."""
 
-    def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
+    def run(self, jobs: Iterable[Job], on_begin: OnBegin = not_told) -> Generator[Outcome, None, None]:
         """Do the work; when the iterator is closed, what has begun ends early and nothing more begins.
 
         Args:
             jobs: none with a failure, none twice; taken as they are needed, about in this order. Neighbouring
-                segments of one recording are cut from one pass over it.
+                segments of one recording are cut from one pass over it. Those that are risky come first.
+            on_begin: told of what this process itself begins to read, which may end it.
         """
 
 
@@ -54,6 +64,17 @@ def bug(file: str, error: Exception) -> Failure:
     return Failure(file, "bug", f"unexpected error: {type(error).__name__}: {error}")
 
 
+def check_able(recognizer: Recognizer, options: PipelineOptions) -> None:
+    """Refuse before the first recording what a model can do with none.
+
+    Raises:
+        ModelError: it names no emotions.
+        OptionError: it does not take so long a recording in one piece.
+    """
+    check_head(recognizer.card)
+    check_pieces(recognizer.card, options.recognition)
+
+
 class LocalEngine:
     """Threads or processes of this machine: they decode, check and recognise recordings side by side.
 
@@ -62,11 +83,12 @@ class LocalEngine:
         options: what is asked of each recording; None is ``PipelineOptions()``.
         workers: recordings at the same time.
         on_bug: what becomes of an error that nobody foresaw.
-        load: makes the same recognizer in another process, can be pickled: more than :data:`FEW` recordings
-            are then done by processes; without it all are done by threads.
+        load: makes the same recognizer in another process, can be pickled; without it all is done by threads.
+        processes: more than :data:`FEW` recordings are done by processes; else only those that are risky.
 
     Raises:
-        OptionError: there is no worker.
+        OptionError: there is no worker, or the model cannot do what is asked for.
+        ModelError: it names no emotions.
 
     >>> from emotrace.models.encoder import FakeEncoder
     >>> engine = LocalEngine(Recognizer(encoder=FakeEncoder()), workers=2)
@@ -82,14 +104,16 @@ class LocalEngine:
         workers: int = 1,
         on_bug: OnBug = bug,
         load: Callable[[], Recognizer] | None = None,
+        processes: bool = True,
     ) -> None:
         if workers < 1:
             raise OptionError(f"workers is {workers}; expected 1 or more")
         self._recognizer = recognizer
         self._options = options or PipelineOptions()
+        check_able(recognizer, self._options)
         self.workers = workers
         self._on_bug = on_bug
-        self._load = load
+        self._load, self._processes = load, processes
 
     @property
     def info(self) -> ModelInfo:
@@ -101,19 +125,25 @@ class LocalEngine:
         """What is asked of each recording."""
         return self._options
 
-    def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
+    def run(self, jobs: Iterable[Job], on_begin: OnBegin = not_told) -> Generator[Outcome, None, None]:
         """See :meth:`Engine.run`."""
         from emotrace.models.cpu import cores
 
         units = units_of(jobs)
         first = list(islice(units, FEW + 1))
         orders = self._load and Orders(self._load, self._options, self._on_bug, cores() // self.workers)
-        workers: list[Worker] = []
-        for _ in range(min(self.workers, len(first))):
-            if orders is not None and len(first) > FEW:
-                workers.append(ProcessWorker(orders, self.info))
-            else:
-                workers.append(ThreadWorker(self._recognizer, self._options, self._on_bug))
+        workers: list[Worker]
+        if orders and self._processes and len(first) > FEW:
+            workers = [ProcessWorker(orders, self.info) for _ in range(self.workers)]
+        else:
+            risky = [unit for unit in first if unit.jobs[0].risky]
+            if orders and risky:
+                first = [unit for unit in first if not unit.jobs[0].risky]
+                yield from outcomes_from([ProcessWorker(orders, self.info)], risky)
+            workers = [
+                ThreadWorker(self._recognizer, self._options, self._on_bug, partial(on_begin, number))
+                for number in range(min(self.workers, len(first)))
+            ]
         yield from outcomes_from(workers, chain(first, units))
 
 
@@ -156,5 +186,5 @@ def local_engine(
         return LocalEngine(recognizer, options, workers=workers or CUDA_WORKERS, on_bug=on_bug)
     small = recognizer.card.network is None
     return LocalEngine(
-        recognizer, options, workers=workers or cores(), on_bug=on_bug, load=load if small else None
+        recognizer, options, workers=workers or cores(), on_bug=on_bug, load=load, processes=small
     )

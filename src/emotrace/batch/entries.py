@@ -10,14 +10,22 @@ import numpy as np
 
 from emotrace.batch.jobs import Outcome
 from emotrace.batch.naming import Names
+from emotrace.errors import AudioError, InputError, LabelError, LimitError, NoAudioError, NoSpeechError
 from emotrace.labels import LABELS
 from emotrace.outputs.records import failure_record, quality_record, recognition_record
 from emotrace.results import Array, Failure, SignalMeasures
 
 Entry: TypeAlias = dict[str, Any]
 """``key``, ``file``, ``start``, ``end``, ``state``, ``seconds``, ``record`` (see
-:mod:`emotrace.outputs.records`) and ``embedding`` (base64 of float32, little-endian) or None; when written
-out also ``extra``, see :class:`~emotrace.batch.jobs.Job`."""
+:mod:`emotrace.outputs.records`) and ``embedding`` (base64 of float32, little-endian) or None; ``tries`` of a
+failure; when written out also ``extra``, see :class:`~emotrace.batch.jobs.Job`."""
+
+_OF_INPUT = {
+    kind.code for kind in (InputError, AudioError, NoAudioError, LimitError, NoSpeechError, LabelError)
+}
+
+TRIES = 3
+"""In so many runs an input may fail for a reason that seems to be no fault of its own; then that is final."""
 
 QUALITY: tuple[str, ...] = tuple(quality_record(SignalMeasures(0, 0, 0, 0, 0, 0), None))
 
@@ -82,13 +90,14 @@ def _as_kind(value: Any, kind: Kind) -> Any:
     return str(value) if kind == "text" else float(value) if kind == "number" else value
 
 
-def entry_of(key: bytes, outcome: Outcome, *, embedding: bool = True) -> Entry:
+def entry_of(key: bytes, outcome: Outcome, *, embedding: bool = True, tries: int = 1) -> Entry:
     """The entry of an outcome, for the log.
 
     Args:
         key: of the job.
         outcome: what became of it.
         embedding: keep the embedding as well.
+        tries: in so many runs it was tried and not done; see :func:`tried_again`.
     """
     job, result = outcome.job, outcome.result
     failed = isinstance(result, Failure)
@@ -101,6 +110,7 @@ def entry_of(key: bytes, outcome: Outcome, *, embedding: bool = True) -> Entry:
         "seconds": round(outcome.seconds, 4),
         "record": failure_record(result) if isinstance(result, Failure) else recognition_record(result),
         "embedding": _packed(result.embedding) if not failed and embedding else None,  # type: ignore[union-attr]
+        **({"tries": tries} if failed else {}),
     }
 
 
@@ -117,6 +127,25 @@ def embedding_of(entry: Mapping[str, Any]) -> Array | None:
 def failed(entry: Mapping[str, Any]) -> bool:
     """Whether an entry is that of a failure."""
     return "error" in entry["record"]
+
+
+def code_of(entry: Mapping[str, Any]) -> str | None:
+    """The code of a failure; None of a result."""
+    return str(entry["record"]["error"]["code"]) if failed(entry) else None
+
+
+def of_input(code: str) -> bool:
+    """Whether a failure with a code is the fault of its input; else every other input may meet it, too.
+
+    >>> of_input("no-speech"), of_input("model"), of_input("crash")
+    (True, False, False)
+    """
+    return code in _OF_INPUT
+
+
+def tried_again(entry: Mapping[str, Any]) -> bool:
+    """Whether the next run does an entry again: it failed, and that seems to be no fault of its input."""
+    return failed(entry) and not of_input(entry["record"]["error"]["code"]) and entry.get("tries", 1) < TRIES
 
 
 def row_of(entry: Mapping[str, Any]) -> dict[str, Any]:

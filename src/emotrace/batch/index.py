@@ -26,7 +26,8 @@ PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA temp_store = FILE;
 PRAGMA cache_size = -16000;
-CREATE TABLE logged (key BLOB PRIMARY KEY, offset INTEGER, failed INTEGER, state TEXT) WITHOUT ROWID;
+CREATE TABLE logged (key BLOB PRIMARY KEY, offset INTEGER, code TEXT, state TEXT, again INTEGER)
+WITHOUT ROWID;
 CREATE INDEX place ON logged (offset);
 """
 
@@ -37,13 +38,15 @@ class Logged:
 
     Attributes:
         offset: of its line in the log, in bytes.
-        failed: it is that of a failure.
+        code: of the failure; None of a result.
         state: see :class:`~emotrace.batch.jobs.Outcome`.
+        again: the next run does it again; see :func:`~emotrace.batch.entries.tried_again`.
     """
 
     offset: int
-    failed: bool
+    code: str | None
     state: tuple[int, int] | None
+    again: bool = False
 
 
 class Index(Mapping[bytes, Logged]):
@@ -73,10 +76,9 @@ class Index(Mapping[bytes, Logged]):
             self._path.unlink()
 
     def __getitem__(self, key: bytes) -> Logged:
-        for offset, failed, state in self.rows(
-            "SELECT offset, failed, state FROM logged WHERE key = ?", (key,)
-        ):
-            return Logged(offset, bool(failed), state_of(state))
+        command = "SELECT offset, code, state, again FROM logged WHERE key = ?"
+        for offset, code, state, again in self.rows(command, (key,)):
+            return Logged(offset, code, state_of(state), bool(again))
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -95,8 +97,8 @@ class Index(Mapping[bytes, Logged]):
         Raises:
             OutputError: it cannot be written.
         """
-        row = (key, logged.offset, logged.failed, state_text(logged.state))
-        self.rows("INSERT OR REPLACE INTO logged VALUES (?, ?, ?, ?)", row)
+        row = (key, logged.offset, logged.code, state_text(logged.state), logged.again)
+        self.rows("INSERT OR REPLACE INTO logged VALUES (?, ?, ?, ?, ?)", row)
 
     def rows(self, command: str, values: Sequence[Any] = ()) -> list[Any]:
         """What an SQL command gives.

@@ -24,6 +24,7 @@ class Job:
         failure: why there is nothing to be read, if that is known already.
         state: size and mark of the content, if a listing told; see :class:`Outcome`.
         extra: the other columns of its row in a table, which go into the outputs.
+        risky: it may have ended a process before, and is not to end this one.
 
     >>> Job("talk.wav").whole, Job("talk.wav", 1.0, 2.5).label
     (True, "'talk.wav' from 1 to 2.5 s")
@@ -35,6 +36,7 @@ class Job:
     failure: Failure | None = None
     state: tuple[int, int] | None = field(default=None, compare=False)
     extra: Mapping[str, Any] | None = field(default=None, compare=False)
+    risky: bool = field(default=False, compare=False)
 
     @property
     def whole(self) -> bool:

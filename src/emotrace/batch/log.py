@@ -3,8 +3,8 @@
 - ``run.json`` says which model and options the results are of; written once, by rename.
 - ``log.jsonl`` has one line for each finished input, appended in one write as soon as it is finished; it is
   forced to disk every second. It is the only truth: the tables are written from it, whole, at the end.
-- ``lock`` is held while a batch runs; ``new`` holds tables that are not whole yet, ``index.sqlite`` where
-  everything is (see :mod:`.index`).
+- ``lock`` is held while a batch runs; ``begun.json`` says what its threads read (see :mod:`.begun`); ``new``
+  holds tables that are not whole yet, ``index.sqlite`` where everything is (see :mod:`.index`).
 
 A kill leaves at worst half of the last line, which the next run cuts off; a power failure costs at most the
 last second. A line that cannot be read counts as not written: its input is done again. Of several lines with
@@ -22,7 +22,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from emotrace.batch.entries import Entry, failed
+from emotrace.batch.begun import Begun
+from emotrace.batch.entries import Entry, code_of, tried_again
 from emotrace.batch.index import Index, Logged
 from emotrace.batch.listing import STATE_FOLDER
 from emotrace.errors import InputError, OutputError
@@ -34,6 +35,7 @@ LOG_FILE = "log.jsonl"
 LOCK_FILE = "lock"
 STAGE_FOLDER = "new"
 INDEX_FILE = "index.sqlite"
+BEGUN_FILE = "begun.json"
 VERSION = 1
 
 SYNC_SECONDS = 1.0
@@ -53,6 +55,7 @@ class Log:
 
     Attributes:
         entries: where the entry of each key is.
+        begun: what is being read; told by an engine.
         damaged: lines that could not be read.
     """
 
@@ -71,6 +74,8 @@ class Log:
             if os.path.lexists(self._path) and not self._path.is_file():
                 raise InputError(f"{str(self._path)!r} is no regular file; move it away")
             self._identify(out, identity)
+            self.begun = Begun(self._folder / BEGUN_FILE)
+            self._closing.callback(self.begun.close)
             self.entries = Index(self._folder / INDEX_FILE)
             self._closing.callback(self.entries.close)
             with output_errors(self._path):
@@ -114,7 +119,7 @@ class Log:
             with suppress(OSError):
                 os.ftruncate(self._file, self._end)
             raise output_error(self._path, error) from error
-        self.entries.put(key, Logged(self._end, failed(entry), _state(entry)))
+        self.entries.put(key, _logged(self._end, entry))
         self._end += len(line)
 
     def read(self, key: bytes) -> Entry:
@@ -168,11 +173,15 @@ class Log:
         try:
             entry = json.loads(line)
             key = bytes.fromhex(entry["key"])
-            logged = Logged(offset, failed(entry), _state(entry))
+            logged = _logged(offset, entry)
         except (ValueError, LookupError, TypeError, RecursionError):
             self.damaged += 1
             return
         self.entries.put(key, logged)
+
+
+def _logged(offset: int, entry: Mapping[str, Any]) -> Logged:
+    return Logged(offset, code_of(entry), _state(entry), tried_again(entry))
 
 
 def _state(entry: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -12,11 +12,6 @@ from emotrace.errors import OptionError
 ENOUGH = 10
 """Failures in a row that are no fault of the inputs, after which a batch stops by itself."""
 
-NOT_OF_INPUT = frozenset(
-    {"model", "device", "missing-extra", "output", "option", "bug", "crash", "object-store"}
-)
-"""Codes of failures that every other input would meet, too."""
-
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import emotrace
 from emotrace.batch import remote
-from emotrace.batch.engine import bug
+from emotrace.batch.engine import OnBegin, bug, check_able, not_told
 from emotrace.batch.jobs import Job, Outcome, file_state
 from emotrace.batch.ray_session import Session, cluster_errors
 from emotrace.batch.ray_worker import COLUMN, Actor, Attempts, Block, Posting
@@ -105,7 +105,7 @@ class RayEngine:
         """What is asked of each recording."""
         return self._orders.options
 
-    def run(self, jobs: Iterable[Job]) -> Generator[Outcome, None, None]:
+    def run(self, jobs: Iterable[Job], on_begin: OnBegin = not_told) -> Generator[Outcome, None, None]:
         """See :meth:`~emotrace.batch.engine.Engine.run`.
 
         Raises:
@@ -176,14 +176,16 @@ def ray_engine(
     load = partial(Recognizer, model, precision=precision, device=device, threads=threads, runtime=runtime)
     orders = Orders(load, options or PipelineOptions(), on_bug, threads)
     if not use.gpus:
-        return RayEngine(orders, load().info, use)
+        return RayEngine(orders, _info(orders), use)
     with Session(use.address) as session, cluster_errors():  # the driver need not have a GPU
         session.actors(use.least, use.most, use.cpus, use.gpus)
         return RayEngine(orders, session.asked(partial(_info, orders), use.cpus, use.gpus), use)
 
 
 def _info(orders: Orders) -> ModelInfo:
-    return orders.load().info
+    recognizer = orders.load()
+    check_able(recognizer, orders.options)
+    return recognizer.info
 
 
 def _blocks(units: Iterable[Unit], actors: int) -> Iterator[Block]:

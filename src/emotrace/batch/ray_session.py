@@ -7,10 +7,9 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from emotrace.batch import ray_inside
 from emotrace.errors import DeviceError, EmotraceError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -20,6 +19,9 @@ Answer = TypeVar("Answer")
 
 STORE_BYTES = 200_000_000
 """Ray's shared memory on a cluster of one machine that is started here."""
+
+_PRELOADED = ["ray.data", "emotrace.batch.ray_worker", "onnxruntime", "av"]
+"""What the workers of such a cluster import while the rest of it starts."""
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -55,10 +57,12 @@ class Session:
         import ray
 
         with ExitStack() as stack:
-            stack.enter_context(_quiet())
+            stack.enter_context(ray_inside.quiet())
             if not ray.is_initialized():
                 self._connect()
                 stack.callback(ray.shutdown)
+                if self._address is None:
+                    stack.enter_context(ray_inside.no_helpers())
             self._stack = stack.pop_all()
         return self
 
@@ -72,10 +76,15 @@ class Session:
 
         here: dict[str, Any] = {}
         if self._address is None:
-            here = {"num_cpus": cores(), "object_store_memory": STORE_BYTES, "include_dashboard": False}
+            here = {
+                "num_cpus": cores(),
+                "object_store_memory": STORE_BYTES,
+                "include_dashboard": False,
+                "_system_config": {"preload_python_modules": _PRELOADED},
+            }
         try:
             _knock(self._address)
-            with _without_stderr(), _few_processes():
+            with ray_inside.without_stderr(), ray_inside.few_processes():
                 ray.init(
                     address=self._address or "local",
                     log_to_driver=False,
@@ -196,73 +205,3 @@ def _knock(address: str | None) -> None:
     if host and port.isdigit() and "/" not in host:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=10):
             pass
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Nothing of Ray's own on standard output, which is for results, or on the terminal."""
-    import ray.data
-    from ray._private import worker
-
-    with ExitStack() as stack:
-        for name in ("ray", "ray.data"):
-            logger = logging.getLogger(name)
-            stack.callback(logger.setLevel, logger.level)
-            logger.setLevel(logging.CRITICAL)
-        context = ray.data.DataContext.get_current()
-        for setting, value in _SETTINGS.items():
-            if hasattr(context, setting):
-                stack.callback(setattr, context, setting, getattr(context, setting))
-                setattr(context, setting, value)
-        if hasattr(worker, "print_to_stdstream"):  # it has no switch
-            stack.callback(setattr, worker, "print_to_stdstream", worker.print_to_stdstream)
-            worker.print_to_stdstream = lambda *_, **__: None
-        yield
-
-
-@contextmanager
-def _few_processes() -> Iterator[None]:
-    """No dashboard, autoscaler and reader of logs in a cluster that is started here, for one batch.
-
-    Each is a process that takes 50 MB and half a second of a core. Ray has no switch for them.
-    """
-    from ray._private import parameter, services
-
-    none = {"no_monitor": True, "include_log_monitor": False}
-    places: list[tuple[Any, str, Any]] = []
-    made = getattr(parameter, "RayParams", None)
-    if made is not None and none.keys() <= signature(made).parameters.keys():
-        places.append((parameter, "RayParams", partial(made, **none)))
-    if hasattr(services, "start_api_server"):
-        places.append((services, "start_api_server", lambda *_, **__: ("", None)))
-    with ExitStack() as stack:
-        for module, name, instead in places:
-            stack.callback(setattr, module, name, getattr(module, name))
-            setattr(module, name, instead)
-        yield
-
-
-@contextmanager
-def _without_stderr() -> Iterator[None]:
-    """What is not Python tells there that it will tell nothing."""
-    try:
-        kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    except OSError:  # it is closed
-        yield
-        return
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
-
-
-_SETTINGS = {
-    "enable_progress_bars": False,
-    "enable_operator_progress_bars": False,
-    "print_on_execution_start": False,
-    "execution_no_progress_timeout_s": -1,  # a long recording takes long
-    "max_consecutive_actor_init_deaths": 5,  # a node may be lost then, too
-}

@@ -13,17 +13,10 @@ from typing import Any
 
 from emotrace.batch.agenda import Agenda, weight_of
 from emotrace.batch.engine import Engine
-from emotrace.batch.entries import Entry, entry_of
+from emotrace.batch.entries import Entry, entry_of, of_input
 from emotrace.batch.jobs import Job, Outcome
 from emotrace.batch.log import FOLDER, RUN_FILE, STAGE_FOLDER, Log
-from emotrace.batch.options import (
-    ENOUGH,
-    NOT_OF_INPUT,
-    BatchOptions,
-    BatchProgress,
-    BatchReport,
-    OnProgress,
-)
+from emotrace.batch.options import ENOUGH, BatchOptions, BatchProgress, BatchReport, OnProgress
 from emotrace.batch.parquet import PARQUET_FOLDER
 from emotrace.batch.sinks import CSV_FILE, JSON_LINES_FILE, open_sinks
 from emotrace.batch.staging import Stage
@@ -69,7 +62,9 @@ def run_batch(
         raise InputError("there is nothing to do: no recording was named; expected at least one")
     _check_place(folder)
     with Log(folder, identity_of(engine, options)) as log:
-        agenda = Agenda(log.entries, chain([first], jobs), retry_failed=options.retry_failed)
+        agenda = Agenda(
+            log.entries, chain([first], jobs), retry_failed=options.retry_failed, suspects=log.begun.left
+        )
         run = _Run(log, agenda, engine, options, on_progress, on_failure)
         stopped = run.work()
         tally, outputs = (
@@ -115,7 +110,7 @@ class _Run:
         for job in self._agenda.known():
             if job.failure is not None and self._agenda.take(job.key):
                 self._keep(job.key, Outcome(job, job.failure, 0.0, None))
-        with closing(self._engine.run(self._agenda.to_do())) as outcomes:
+        with closing(self._engine.run(self._agenda.to_do(), self._log.begun)) as outcomes:
             for outcome in outcomes:
                 if (stopped := self._take(outcome)) is not None:
                     return stopped
@@ -148,11 +143,12 @@ class _Run:
 
     def _counts(self, failure: Failure) -> bool:
         if self._options.max_consecutive_failures is None:
-            return failure.code in NOT_OF_INPUT
+            return not of_input(failure.code)
         return self._limit > 0
 
     def _keep(self, key: bytes, outcome: Outcome) -> None:
-        self._log.append(key, entry_of(key, outcome, embedding=self._options.embedding))
+        tries = self._tries(key, outcome) + 1
+        self._log.append(key, entry_of(key, outcome, embedding=self._options.embedding, tries=tries))
         self._done += 1
         weight = weight_of(outcome.job, outcome.state)
         self._left -= weight
@@ -164,6 +160,13 @@ class _Run:
         else:
             self._audio += outcome.result.duration
         self._tell()
+
+    def _tries(self, key: bytes, outcome: Outcome) -> int:
+        """How often the same content was tried before."""
+        logged = self._log.entries.get(key)
+        if logged is None or logged.code is None or logged.state != outcome.state:
+            return 0
+        return int(self._log.read(key).get("tries", 1))
 
     def _tell(self) -> None:
         if self._on_progress is None:

@@ -34,10 +34,18 @@ class ThreadWorker:
         recognizer: the model; shared by all workers.
         options: what is asked of each recording.
         on_bug: see :data:`~emotrace.batch.work.OnBug`.
+        on_begin: told of each recording before it is read.
     """
 
-    def __init__(self, recognizer: Recognizer, options: PipelineOptions, on_bug: OnBug) -> None:
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        options: PipelineOptions,
+        on_bug: OnBug,
+        on_begin: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._recognizer, self._options, self._on_bug = recognizer, options, on_bug
+        self._on_begin = on_begin
 
     def work(self, units: Iterator[Unit], go_on: Callable[[], None]) -> Iterator[Outcome]:
         """See :meth:`Worker.work`."""
@@ -46,6 +54,7 @@ class ThreadWorker:
             go_on()
 
         for unit in units:
+            self._on_begin(unit.file)
             yield from outcomes_of(unit, self._recognizer, self._options, self._on_bug, progress)
 
     def give_up(self) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from emotrace.audio import describe, name_of, stream
 from emotrace.cli import exit_codes
+from emotrace.cli.groups import flat
 from emotrace.cli.inputs import STDIN, Recordings, expand
-from emotrace.cli.messages import bug, failure_sentence, tell
+from emotrace.cli.messages import bug, failure_sentence, hush, tell
 from emotrace.cli.printers import Printer, printer_of
 from emotrace.cli.progress import Watch
 from emotrace.cli.request import STDOUT, Request
@@ -42,13 +43,7 @@ _FATAL = (ModelError, DeviceError, OptionError, MissingExtraError)
 
 def make_recognizer(request: Request) -> Recognizer:
     """The recognizer that a request asks for."""
-    return Recognizer(
-        request.model,
-        precision=request.precision,
-        device=request.device,
-        threads=request.threads,
-        runtime=request.runtime,
-    )
+    return Recognizer(**flat(request.backend), threads=request.threads)
 
 
 class Analysis:
@@ -112,6 +107,7 @@ class Analysis:
             if len(self.items) != 1:
                 raise OptionError(f"--plot draws one recording; {len(self.items)} inputs were given")
             check_picture(self.request.plot)
+            hush("matplotlib")
             check_file(self.request.plot)
         if self.request.out is not None:
             check_folder(self.request.out)
@@ -208,7 +204,11 @@ class Analysis:
 
     def _tell_model(self, result: Recognition) -> None:
         """Say once which model was chosen; JSON and the table of one recording say it anyway."""
-        if self.request.model == "auto" and len(self.items) > 1 and not (self.request.json or self.succeeded):
+        if (
+            self.request.backend.model == "auto"
+            and len(self.items) > 1
+            and not (self.request.json or self.succeeded)
+        ):
             with self.watch.hidden():
                 tell(f"model {result.model.name}, the best that is installed")
 

@@ -81,7 +81,7 @@ def _explain(problem: Exception) -> int:
     if hasattr(problem, "format_message"):  # of typer: wrong options
         context: Any = getattr(problem, "ctx", None)
         path = context.command_path if context else "emotrace"
-        sentence = problem.format_message().rstrip(".").replace(": Value error, ", ": ")
+        sentence = problem.format_message().rstrip(".").replace(": Value error, ", ": ").replace("\n\t", " ")
         tell(f"{sentence} (see `{path} --help`)")
         return exit_codes.USAGE
     if isinstance(problem, OSError) and problem.errno in _CANNOT_WRITE and problem.filename is None:

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from emotrace.cli import exit_codes
+from emotrace.cli.groups import flat, with_groups
 from emotrace.cli.messages import one_line, print_json, tell
 from emotrace.cli.options import (
-    Channel,
-    Device,
-    MaxSeconds,
-    Model,
-    Precision,
-    Preset,
-    Presets,
+    Backend,
+    Decoding,
+    JsonSummary,
+    Judging,
     Progress,
-    Runtime,
     Smooth,
     WholeSeconds,
     Workers,
+    open_option,
 )
-from emotrace.cli.request import Request, batch_request, split_names
+from emotrace.cli.request import Request, split_names
 
 if TYPE_CHECKING:
     from emotrace.batch.engine import Engine, LocalEngine
@@ -46,15 +46,7 @@ def make_engine(request: Request, workers: int) -> LocalEngine:
     from emotrace.batch.engine import local_engine
     from emotrace.cli.messages import bug
 
-    return local_engine(
-        request.model,
-        request.options(),
-        precision=request.precision,
-        device=request.device,
-        runtime=request.runtime,
-        workers=workers,
-        on_bug=bug,
-    )
+    return local_engine(**flat(request.backend), options=request.options(), workers=workers, on_bug=bug)
 
 
 def make_ray_engine(request: Request, use: RayOptions) -> Engine:
@@ -62,17 +54,70 @@ def make_ray_engine(request: Request, use: RayOptions) -> Engine:
     from emotrace.batch.ray_engine import ray_engine
     from emotrace.cli.messages import bug
 
-    return ray_engine(
-        request.model,
-        request.options(),
-        use,
-        precision=request.precision,
-        device=request.device,
-        runtime=request.runtime,
-        on_bug=bug,
-    )
+    return ray_engine(**flat(request.backend), options=request.options(), use=use, on_bug=bug)
 
 
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """Who does the work."""
+
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(metavar="local|ray", help="Who does the work: this machine, or a Ray cluster."),
+    ] = "local"
+    address: Annotated[
+        str | None,
+        open_option(
+            "--address",
+            "HOST:PORT",
+            "Ray cluster; auto is the one this machine belongs to.",
+            "one on this machine",
+        ),
+    ] = None
+    min_workers: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Ray: workers to begin with; up to --workers if the cluster grows. 0: what fits.",
+        ),
+    ] = 0
+    worker_cpus: Annotated[
+        float, typer.Option(metavar="N", help="Ray: processors that each worker takes.")
+    ] = 1.0
+    worker_gpus: Annotated[
+        float, typer.Option(metavar="N", help="Ray: GPUs that each worker takes; 0.5 lets two share one.")
+    ] = 0.0
+
+    def check(self) -> None:
+        """Refuse options that would have no effect.
+
+        Raises:
+            OptionError: they would not.
+        """
+        if self.engine == "local" and self != EngineChoice():
+            from emotrace.errors import OptionError
+
+            raise OptionError(
+                "--address, --min-workers, --worker-cpus and --worker-gpus have no effect without "
+                "--engine ray"
+            )
+
+    def make(self, request: Request, workers: int) -> Engine:
+        """The engine.
+
+        Args:
+            request: what is asked of each recording.
+            workers: recordings at the same time.
+        """
+        if self.engine == "local":
+            return make_engine(request, workers)
+        from emotrace.batch.ray_engine import RayOptions
+
+        use = RayOptions(self.address, workers, self.min_workers, self.worker_cpus, self.worker_gpus)
+        return make_ray_engine(request, use)
+
+
+@with_groups
 def batch(
     inputs: Annotated[
         list[str],
@@ -90,6 +135,7 @@ def batch(
             metavar="DIR", help="Output folder; given again, the batch goes on in it.", show_default=False
         ),
     ],
+    *,
     form: Annotated[
         list[str] | None,
         typer.Option(
@@ -117,50 +163,22 @@ def batch(
         ),
     ] = None,
     workers: Workers = 0,
-    engine: Annotated[
-        str, typer.Option(metavar="local|ray", help="Who does the work: this machine, or a Ray cluster.")
-    ] = "local",
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Ray cluster; auto is the one this machine belongs to. [default: one on this machine]",
-            show_default=False,
-        ),
-    ] = None,
-    min_workers: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Ray: workers to begin with; up to --workers if the cluster grows. 0: what fits.",
-        ),
-    ] = 0,
-    worker_cpus: Annotated[
-        float, typer.Option(metavar="N", help="Ray: processors that each worker takes.")
-    ] = 1.0,
-    worker_gpus: Annotated[
-        float, typer.Option(metavar="N", help="Ray: GPUs that each worker takes; 0.5 lets two share one.")
-    ] = 0.0,
+    choice: EngineChoice,
     progress: Progress = "bar",
-    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    json: JsonSummary = False,
     granularity: Annotated[
-        str,
+        Literal["utterance", "segment"],
         typer.Option(
             metavar="utterance|segment",
             help="One emotion for all, or one for each stretch between pauses too.",
         ),
     ] = "utterance",
     smooth: Smooth = "none",
-    preset: Preset = "default",
-    presets: Presets = None,
+    judging: Judging,
     no_checks: Annotated[bool, typer.Option("--no-checks", help="Leave out the signal checks.")] = False,
-    model: Model = "auto",
-    precision: Precision = "auto",
-    device: Device = "auto",
-    runtime: Runtime = "auto",
-    channel: Channel = None,
+    backend: Backend,
     whole_seconds: WholeSeconds = 30.0,
-    max_seconds: MaxSeconds = 86400.0,
+    decoding: Decoding,
 ) -> None:
     """Recognise any number of recordings; stopped or killed, the same command goes on.
 
@@ -169,40 +187,20 @@ def batch(
     another model or other options are never mixed in: choose another DIR for them.
     """
     from emotrace.batch.options import BatchOptions
-    from emotrace.errors import OptionError
 
-    _choose("granularity", granularity, ("utterance", "segment"))
-    _choose("progress", progress, ("bar", "json", "none"))
-    _choose("engine", engine, ("local", "ray"))
-    if engine == "local" and (address, min_workers, worker_cpus, worker_gpus) != (None, 0, 1.0, 0.0):
-        raise OptionError(
-            "--address, --min-workers, --worker-cpus and --worker-gpus have no effect without --engine ray"
-        )
-    request = batch_request(
+    choice.check()
+    request = Request(
         inputs,
-        smooth,
         granularity=granularity,
-        model=model,
-        precision=precision,
-        device=device,
-        runtime=runtime,
-        channel=channel,
+        smooth=smooth,
+        judging=judging,
+        no_checks=no_checks,
+        backend=backend,
         whole_seconds=whole_seconds,
-        max_seconds=max_seconds,
-        preset=preset,
-        presets=presets,
-        checks=not no_checks,
+        decoding=decoding,
     )
     options = BatchOptions(_formats(form), not no_embedding, retry_failed, max_consecutive_failures)
-
-    def make() -> Engine:
-        if engine == "local":
-            return make_engine(request, workers)
-        from emotrace.batch.ray_engine import RayOptions
-
-        return make_ray_engine(request, RayOptions(address, workers, min_workers, worker_cpus, worker_gpus))
-
-    raise typer.Exit(_run(request, out, options, make, progress, json))
+    raise typer.Exit(_run(request, out, options, partial(choice.make, request, workers), progress, json))
 
 
 def _run(
@@ -270,7 +268,7 @@ def _formats(given: list[str] | None) -> tuple[str, ...]:
     return ("csv", "jsonl")
 
 
-def _stdin(inputs: tuple[str, ...]) -> bytes | None:
+def _stdin(inputs: list[str]) -> bytes | None:
     import sys
 
     from emotrace.errors import InputError, OptionError
@@ -282,10 +280,3 @@ def _stdin(inputs: tuple[str, ...]) -> bytes | None:
     if sys.stdin is None:
         raise InputError("standard input is closed; expected a list of recordings on it")
     return sys.stdin.buffer.read()
-
-
-def _choose(name: str, value: str, among: tuple[str, ...]) -> None:
-    from emotrace.errors import OptionError
-
-    if value not in among:
-        raise OptionError(f"--{name} is {value!r}; expected one of {', '.join(among)}")

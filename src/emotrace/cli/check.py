@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotrace.cli import exit_codes
+from emotrace.cli.groups import with_groups
 from emotrace.cli.inputs import Recordings, expand
 from emotrace.cli.messages import bug, failure_sentence, one_line, tell
-from emotrace.cli.options import Channel, MaxSeconds, Preset, Presets
+from emotrace.cli.options import Decoding, Inputs, JsonLines, Judging, language_option
 from emotrace.cli.texts import Language, language_of
 
 if TYPE_CHECKING:
@@ -84,46 +85,27 @@ WORDS: dict[Language, dict[str, str]] = {
 """Every text, by language; both have the same keys."""
 
 
+@with_groups
 def check(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT",
-            help="Audio or film files, folders with all below, quoted patterns, or - for standard input.",
-            show_default=False,
-        ),
-    ],
-    json: Annotated[
-        bool, typer.Option("--json", help="JSON instead of tables: one object per input, each on one line.")
-    ] = False,
-    preset: Preset = "default",
-    presets: Presets = None,
+    inputs: Inputs,
+    *,
+    json: JsonLines = False,
+    judging: Judging,
     fail_on_finding: Annotated[
         bool,
         typer.Option(
             "--fail-on-finding", help="Exit code 8 if all inputs could be read but something was found."
         ),
     ] = False,
-    channel: Channel = None,
-    max_seconds: MaxSeconds = 86400.0,
-    lang: Annotated[
-        Language | None,
-        typer.Option(
-            metavar="zh|en",
-            help="Language of the tables. [default: by LC_ALL, LC_MESSAGES or LANG]",
-            show_default=False,
-        ),
-    ] = None,
+    decoding: Decoding,
+    lang: Annotated[Language | None, language_option("the tables")] = None,
 ) -> None:
     """Check whether a model will understand recordings: level, noise, band, content, speakers.
 
     No emotion is recognised. What is found comes with advice and is no error: the exit code is 0 if every
     input could be read.
     """
-    from emotrace.audio import Limits
-    from emotrace.postprocess.presets import find_preset
-
-    run = _Run(find_preset(preset, presets).rules, channel, Limits(max_seconds=max_seconds))
+    run = _Run(judging.find().rules, decoding.channel, decoding.limits())
     show = _json if json else _Table(lang or language_of()).show
     items = expand(inputs)
     if json and hasattr(sys.stdout, "reconfigure"):

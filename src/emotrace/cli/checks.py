@@ -35,7 +35,16 @@ EXTRAS = {
     "convert": ("filelock", "huggingface_hub", "onnx", "safetensors", "torch", "yaml"),
     "client": ("httpx",),
     "server": (
-        *("alembic", "dbos", "fastapi", "filelock", "gradio", "h11", "itsdangerous", "prometheus_client"),
+        *(
+            "alembic",
+            "dbos",
+            "fastapi",
+            "filelock",
+            "gradio",
+            "httptools",
+            "itsdangerous",
+            "prometheus_client",
+        ),
         *("psycopg", "pydantic_settings", "python_multipart", "sqlalchemy", "starlette", "typing_extensions"),
         *("uvicorn", "websockets"),
     ),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from emotrace.cli import exit_codes
+from emotrace.cli.options import JsonText
 
 
 def doctor(
-    json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
+    json: JsonText = False,
 ) -> None:
     """Check the installation.
 

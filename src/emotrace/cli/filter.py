@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emotrace.cli import exit_codes
+from emotrace.cli.groups import given, with_groups
 from emotrace.cli.messages import one_line, print_json, tell
-from emotrace.cli.options import Presets
+from emotrace.cli.options import Judging, Strict, language_option, open_option
 from emotrace.cli.texts import Language, language_of
 
 if TYPE_CHECKING:
@@ -25,49 +27,48 @@ Examples:
 """
 
 
+_CLASSIC = Judging(preset="classic")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Limits that go before those of the preset."""
+
+    min_confidence: Annotated[
+        float | None, open_option("--min-confidence", "SHARE", "Lower is low confidence.", "the preset's")
+    ] = None
+    min_gap: Annotated[
+        float | None,
+        open_option(
+            "--min-gap", "SHARE", "Less between the two likeliest emotions is ambiguous.", "the preset's"
+        ),
+    ] = None
+    min_top_score: Annotated[
+        float | None,
+        open_option(
+            "--min-top-score", "SHARE", "If all scores are lower, no emotion is clear.", "the preset's"
+        ),
+    ] = None
+
+
+@with_groups
 def filter_results(
     root: Annotated[
         Path,
         typer.Argument(
-            metavar="ROOT", help="The folder that holds the outputs_* folders.", show_default=False
+            metavar="ROOT",
+            help="The folder that holds the outputs_* folders.",
+            show_default=False,
+            readable=False,
         ),
     ],
-    preset: Annotated[
-        str, typer.Option(metavar="NAME", help="Rules to judge by (see `emotrace thresholds list`).")
-    ] = "classic",
-    presets: Presets = None,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE", help="Lower is low confidence. [default: the preset's]", show_default=False
-        ),
-    ] = None,
-    min_gap: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Less between the two likeliest emotions is ambiguous. [default: the preset's]",
-            show_default=False,
-        ),
-    ] = None,
-    min_top_score: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="If all scores are lower, no emotion is clear. [default: the preset's]",
-            show_default=False,
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="What is only flagged counts as low quality, too.")
-    ] = False,
+    *,
+    judging: Judging = _CLASSIC,
+    changes: Changes,
+    strict: Strict = False,
     into: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Make normal/ and low_quality/ there, on any file system. [default: ROOT]",
-            show_default=False,
-        ),
+        open_option("--into", "DIR", "Make normal/ and low_quality/ there, on any file system.", "ROOT"),
     ] = None,
     copy: Annotated[
         bool, typer.Option("--copy", help="Leave the folders where they are; sort copies.")
@@ -77,14 +78,7 @@ def filter_results(
         bool, typer.Option("--undo", help="Take back the last run that changed something.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    lang: Annotated[
-        Language | None,
-        typer.Option(
-            metavar="zh|en",
-            help="Language of the text report. [default: by LC_ALL, LC_MESSAGES or LANG]",
-            show_default=False,
-        ),
-    ] = None,
+    lang: Annotated[Language | None, language_option("the text report")] = None,
 ) -> None:
     """Sort result folders by quality.
 
@@ -94,17 +88,13 @@ def filter_results(
     """
     from emotrace.errors import OptionError
     from emotrace.outputs.sorting_plan import Sorting
-    from emotrace.postprocess.presets import find_preset
 
-    changes = {"min_confidence": min_confidence, "min_gap": min_gap, "min_top_score": min_top_score}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    if undo and (dry_run or copy or strict or changes or preset != "classic"):
+    changed = changes != Changes()
+    if undo and (dry_run or copy or strict or changed or judging.preset != _CLASSIC.preset):
         raise OptionError("--undo takes the last run back; expected ROOT and --into alone with it")
-    chosen = find_preset(preset, presets)
-    if changes:
-        from dataclasses import replace
-
-        chosen = replace(chosen, rules=chosen.rules.with_changes(**changes))
+    chosen = judging.find()
+    if changed:
+        chosen = replace(chosen, rules=chosen.rules.with_changes(**given(changes)))
     sorting = Sorting(root, chosen.rules, into, copy, strict)
     if undo:
         raise typer.Exit(_undo(sorting, json))

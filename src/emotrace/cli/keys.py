@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emotrace.cli.amounts import duration_of
+from emotrace.cli.groups import with_groups
 from emotrace.cli.messages import tell
+from emotrace.cli.service_data import ServiceData
 from emotrace.errors import OptionError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from emotrace.store import Key, Store
+    from emotrace.store import Key
 
 app = typer.Typer(help="API keys of the service: make, list, revoke.")
 
 SCOPES = ("recognize", "history", "models", "admin")
-
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="PATH", help="The TOML file of the service's settings.")
-]
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", metavar="PATH", help="The service's data folder, if not its own.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -37,8 +29,10 @@ def _keys(context: typer.Context) -> None:
 
 
 @app.command()
+@with_groups
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who or what it is for.")],
+    *,
     scope: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,8 +51,7 @@ def create(
     expires: Annotated[
         str | None, typer.Option(metavar="90d", help="Hours (h), days (d) or weeks (w) that it is good for.")
     ] = None,
-    config: Config = None,
-    data_dir: DataDir = None,
+    data: ServiceData,
 ) -> None:
     """Make a key and print it, this one time; what is stored is only a digest of it."""
     scopes = set(scope or SCOPES[:2])
@@ -67,7 +60,7 @@ def create(
     if not (name.strip() and name.isprintable() and len(name) <= 100):
         raise OptionError(f"the name {name[:100]!r} is no name; expected up to 100 letters on one line")
     until = None if expires is None else _moment(expires)
-    with opened(config, data_dir) as store:
+    with data.opened() as store:
         from emotrace.server.access.authentication import digest_of, new_key
 
         identifier, key = new_key()
@@ -85,9 +78,10 @@ def create(
 
 
 @app.command("list")
-def list_keys(config: Config = None, data_dir: DataDir = None) -> None:
+@with_groups
+def list_keys(data: ServiceData) -> None:
     """List the keys: id, name, scopes, limits, and until when they are good."""
-    with opened(config, data_dir) as store:
+    with data.opened() as store:
         keys = store.keys.list()
     if not keys:
         tell("there are no keys; make one: emotrace keys create NAME")
@@ -102,37 +96,17 @@ def list_keys(config: Config = None, data_dir: DataDir = None) -> None:
 
 
 @app.command()
+@with_groups
 def revoke(
     key: Annotated[str, typer.Argument(metavar="ID", help="As `emotrace keys list` shows it.")],
-    config: Config = None,
-    data_dir: DataDir = None,
+    data: ServiceData,
 ) -> None:
     """End a key for good, and all sessions that were opened with it; within seconds if the service runs."""
-    with opened(config, data_dir) as store:
+    with data.opened() as store:
         found = store.keys.revoke(key)
     if not found:
         raise OptionError(f"there is no key {key[:100]!r} that is good; `emotrace keys list` shows them")
     tell(f"key {key} is revoked")
-
-
-@contextmanager
-def opened(config: Path | None, data_dir: Path | None) -> Iterator[Store]:
-    """The store of the service that the settings speak of."""
-    from emotrace.cli.serve import check_extra, for_us_alone
-
-    check_extra()
-    from emotrace.server.settings import Settings
-    from emotrace.store import Store
-
-    given = {name: value for name, value in (("config", config), ("data_dir", data_dir)) if value is not None}
-    settings = Settings.of(**given)
-    url = settings.database_url
-    with for_us_alone():
-        store = Store(None if url is None else url.get_secret_value(), settings.data_folder)
-        try:
-            yield store
-        finally:
-            store.close()
 
 
 def _moment(text: str) -> datetime:

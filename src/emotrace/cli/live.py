@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotrace.cli.messages import tell
-from emotrace.cli.options import Model, Preset
+from emotrace.cli.options import Model, PresetName
 
 if TYPE_CHECKING:
     from emotrace.pipeline import PipelineOptions
@@ -62,7 +62,7 @@ def live(
         Smooth,
         typer.Option(metavar="none|vote|ewma|median|hmm-online", help="How the emotion shown is smoothed."),
     ] = Smooth.hmm_online,
-    preset: Preset = "default",
+    preset: PresetName = "default",
     model: Model = "auto",
     microphone: Annotated[
         str | None,
@@ -136,11 +136,13 @@ def _read(size: int, count: int) -> Iterator[bytes]:
     """Standard input in whole samples.
 
     Raises:
-        AudioError: it is a terminal, or a file with a header.
+        AudioError: it is closed, a terminal, or a file with a header.
     """
     from emotrace.errors import AudioError
 
-    if sys.stdin is None or sys.stdin.isatty():
+    if sys.stdin is None:
+        raise AudioError("standard input is closed; expected samples on it")
+    if sys.stdin.isatty():
         raise AudioError("standard input is a terminal; pipe samples into it, as in the examples of --help")
     file: Any = sys.stdin.buffer
     rest = b""

@@ -49,6 +49,13 @@ def tell(sentence: str) -> None:
             print(f"emotrace: {one_line(sentence)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def hush(library: str) -> None:
+    """Let a library put nothing but errors on standard error: what it warns of is not for the user."""
+    import logging
+
+    logging.getLogger(library).setLevel(logging.ERROR)
+
+
 def print_json(record: Mapping[str, Any]) -> None:
     """One line of JSON on standard output, whatever a file is called."""
     import typer

@@ -8,13 +8,12 @@ import typer
 
 from emotrace.cli import models_care, models_install
 from emotrace.cli.models_text import card_text, echo_json, list_text
+from emotrace.cli.options import JsonText
 
 app = typer.Typer(
     help="Show, get, check and remove models.",
     no_args_is_help=False,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -24,7 +23,7 @@ def _models(context: typer.Context) -> None:
 
 
 @app.command("list")
-def list_models(json: Json = False) -> None:
+def list_models(json: JsonText = False) -> None:
     """List the installed models, and those that can be pulled.
 
     Best first; the one with a star is used unless another is asked for.
@@ -44,7 +43,7 @@ def info(
         str,
         typer.Argument(metavar="NAME", help="A name from the list, or a model folder.", show_default=False),
     ] = "auto",
-    json: Json = False,
+    json: JsonText = False,
 ) -> None:
     """Show the card of a model.
 

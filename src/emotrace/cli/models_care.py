@@ -10,6 +10,7 @@ import typer
 from emotrace.cli import exit_codes
 from emotrace.cli.messages import one_line, tell
 from emotrace.cli.models_text import echo_json
+from emotrace.cli.options import JsonText
 from emotrace.cli.progress import Steps
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def verify(
             metavar="NAME", help="A name from the list, or a model folder; else all.", show_default=False
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
+    json: JsonText = False,
 ) -> None:
     """Check installed models on this machine.
 

@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 
 from emotrace.cli.messages import tell
 from emotrace.cli.models_text import echo_json, int8_text, size
+from emotrace.cli.options import JsonText
 from emotrace.cli.progress import Steps
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _Precision = Annotated[
     ),
 ]
 _Force = Annotated[bool, typer.Option("--force", help="Replace what is installed under the name.")]
-_Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
 def pull(
@@ -74,7 +74,7 @@ def pull(
     ] = None,
     precision: _Precision = None,
     force: _Force = False,
-    json: _Json = False,
+    json: JsonText = False,
 ) -> None:
     """Download a published model, convert it and install it.
 
@@ -118,7 +118,7 @@ def convert(
     name: Annotated[str, typer.Option(metavar="NAME", help="Name to install it under.", show_default=False)],
     precision: _Precision = None,
     force: _Force = False,
-    json: _Json = False,
+    json: JsonText = False,
 ) -> None:
     """Convert an emotion2vec checkpoint and install it.
 

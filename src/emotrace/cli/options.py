@@ -1,12 +1,52 @@
-"""Options that several commands have, each written once."""
+"""Options that several commands have, each written once; those that go together are one record."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
+if TYPE_CHECKING:
+    from emotrace.audio import Limits
+    from emotrace.postprocess import presets as rule_sets
+
+Smoother: TypeAlias = Literal["vote", "voting", "ewma", "median", "hmm", "hmm-online", "viterbi"]
+"""What can be asked for; ``voting`` is the classic name of the vote."""
+
+
+def method_of(smoother: str) -> str | None:
+    """What the library calls a smoother; None for ``none``.
+
+    >>> method_of("voting"), method_of("none")
+    ('vote', None)
+    """
+    return {"none": None, "voting": "vote"}.get(smoother, smoother)
+
+
+def open_option(flag: str, metavar: str, text: str, default: str) -> Any:
+    """An option that is left to the library unless it is given."""
+    return typer.Option(flag, metavar=metavar, help=f"{text} [default: {default}]", show_default=False)
+
+
+def language_option(text: str) -> Any:
+    """The option ``--lang``.
+
+    Args:
+        text: whose language it is.
+    """
+    return open_option("--lang", "zh|en", f"Language of {text}.", "by LC_ALL, LC_MESSAGES or LANG")
+
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT",
+        help="Audio or film files, folders with all below, quoted patterns, or - for standard input.",
+        show_default=False,
+    ),
+]
 Model = Annotated[
     str,
     typer.Option(
@@ -25,25 +65,8 @@ Precision = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the model runs.")]
-Runtime = Annotated[
-    str,
-    typer.Option(
-        "--runtime",
-        metavar="auto|onnxruntime|torch",
-        help="What runs the model; torch needs the extra 'convert'.",
-    ),
-]
 Threads = Annotated[
     int, typer.Option("--threads", metavar="N", help="Threads of the model; 0 is every core.")
-]
-Channel = Annotated[
-    int | None,
-    typer.Option(
-        "--channel",
-        metavar="N",
-        help="Take one channel, counted from 0. [default: the mean of all]",
-        show_default=False,
-    ),
 ]
 WholeSeconds = Annotated[
     float,
@@ -53,23 +76,20 @@ WholeSeconds = Annotated[
         help="Longer recordings are cut at pauses; shorter ones taken whole.",
     ),
 ]
-MaxSeconds = Annotated[
-    float, typer.Option("--max-seconds", metavar="SECONDS", help="Longer recordings are refused.")
-]
-Preset = Annotated[
+PresetName = Annotated[
     str,
     typer.Option("--preset", metavar="NAME", help="Rules of the verdict (see `emotrace thresholds list`)."),
 ]
-Presets = Annotated[
+PresetFile = Annotated[
     Path | None,
     typer.Option("--presets", metavar="FILE", help="A TOML file of more presets.", show_default=False),
 ]
 Smooth = Annotated[
-    str,
+    Literal["none", Smoother],
     typer.Option(
         "--smooth",
-        metavar="vote|ewma|median|hmm|hmm-online|viterbi|none",
-        help="How emotion over time is smoothed.",
+        metavar="none|vote|voting|ewma|median|hmm|hmm-online|viterbi",
+        help="Smooth emotion over time, and take segments and their shares from that; voting is vote.",
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="What is only flagged counts as low quality, too.")]
@@ -80,7 +100,7 @@ Workers = Annotated[
     ),
 ]
 Progress = Annotated[
-    str,
+    Literal["bar", "json", "none"],
     typer.Option(
         "--progress",
         metavar="bar|json|none",
@@ -96,3 +116,106 @@ Server = Annotated[
         show_default=False,
     ),
 ]
+JsonText = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="JSON instead of tables: one object per input, each on one line.")
+]
+JsonSummary = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Which model recognises, and where it runs; the first arguments of Recognizer and of the engines."""
+
+    model: Model = "auto"
+    precision: Precision = "auto"
+    device: Device = "auto"
+    runtime: Annotated[
+        str,
+        typer.Option(
+            "--runtime",
+            metavar="auto|onnxruntime|torch",
+            help="What runs the model; torch needs the extra 'convert'.",
+        ),
+    ] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What is read of a recording."""
+
+    channel: Annotated[
+        int | None, open_option("--channel", "N", "Take one channel, counted from 0.", "the mean of all")
+    ] = None
+    max_seconds: Annotated[
+        float, typer.Option("--max-seconds", metavar="SECONDS", help="Longer recordings are refused.")
+    ] = 86400.0
+
+    def limits(self) -> Limits:
+        """What may be decoded.
+
+        Raises:
+            OptionError: the longest time is not above 0.
+        """
+        from emotrace.audio import Limits
+
+        return Limits(max_seconds=self.max_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """The rules of the verdict."""
+
+    preset: PresetName = "default"
+    presets: PresetFile = None
+
+    def find(self) -> rule_sets.Preset:
+        """The preset.
+
+        Raises:
+            OptionError: there is none of that name.
+            InputError: the file of presets is not right.
+        """
+        from emotrace.postprocess.presets import find_preset
+
+        return find_preset(self.preset, self.presets)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How a smoother works; the library knows the defaults."""
+
+    window: Annotated[
+        int | None, open_option("--window", "N", "Frames of vote or median.", "5; 25 for the median")
+    ] = None
+    alpha: Annotated[
+        float | None, open_option("--alpha", "0..1", "Weight of the newest frame in ewma.", "0.3")
+    ] = None
+    dwell: Annotated[
+        float | None,
+        open_option(
+            "--dwell", "SECONDS", "Expected time in one emotion, for hmm, hmm-online and viterbi.", "8"
+        ),
+    ] = None
+    evidence: Annotated[
+        float | None,
+        open_option(
+            "--evidence",
+            "N",
+            "How many independent observations a second is worth, for hmm, hmm-online and viterbi; more "
+            "follows changes sooner, and flickers more.",
+            "3 for hmm, 7 for viterbi, 12 for hmm-online",
+        ),
+    ] = None
+    lag: Annotated[
+        float | None, open_option("--lag", "SECONDS", "Time that hmm-online looks ahead.", "0.5")
+    ] = None
+    trend: Annotated[
+        float | None,
+        open_option(
+            "--trend",
+            "SECONDS",
+            "How far hmm-online carries each frame on along its slope, which announces a change; 0 is off.",
+            "what --lag falls short of 0.3",
+        ),
+    ] = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +12,9 @@ import typer
 
 from emotrace.cli import exit_codes
 from emotrace.cli.amounts import bytes_of, duration_of, shown_bytes
-from emotrace.cli.keys import Config, DataDir
+from emotrace.cli.groups import with_groups
 from emotrace.cli.messages import one_line, print_json, tell
+from emotrace.cli.service_data import ServiceData
 
 if TYPE_CHECKING:
     from emotrace.cli.outputs_roots import Root
@@ -44,27 +46,68 @@ RootOf = Annotated[
         metavar="[ROOT]", help="Folder of outputs_*, batch_* and run_* folders.", show_default="outputs"
     ),
 ]
-Service = Annotated[
-    bool, typer.Option("--service", help="The recognitions that the service keeps, instead of a folder.")
-]
-OlderThan = Annotated[
-    str | None,
-    typer.Option(metavar="7d", help="Made so many hours (h), days (d) or weeks (w) ago.", show_default=False),
-]
-LargerThan = Annotated[
-    str | None, typer.Option(metavar="SIZE", help="With so many bytes, such as 500MB.", show_default=False)
-]
-MaxSize = Annotated[
-    str | None,
-    typer.Option(metavar="SIZE", help="The oldest, until all others have no more.", show_default=False),
-]
-Verdicts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--verdict", metavar="keep|flag|drop", help="With this verdict; may be repeated.", show_default=False
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which results: those that fulfil all that is asked."""
+
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            metavar="7d", help="Made so many hours (h), days (d) or weeks (w) ago.", show_default=False
+        ),
+    ] = None
+    larger_than: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="With so many bytes, such as 500MB.", show_default=False),
+    ] = None
+    max_size: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="The oldest, until all others have no more.", show_default=False),
+    ] = None
+    verdict: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="keep|flag|drop", help="With this verdict; may be repeated.", show_default=False
+        ),
+    ] = None
+
+    def choice(self) -> Choice:
+        """The same for the library.
+
+        Raises:
+            OptionError: a time, a size or a verdict is none.
+        """
+        from emotrace.errors import OptionError
+        from emotrace.outputs.tidy import Choice
+
+        for each in self.verdict or ():
+            if each not in ("keep", "flag", "drop"):
+                raise OptionError(f"--verdict is {each[:60]!r}; expected keep, flag or drop")
+        return Choice(
+            older_than=None if self.older_than is None else duration_of(self.older_than, "--older-than"),
+            larger_than=None if self.larger_than is None else bytes_of(self.larger_than, "--larger-than"),
+            decisions=frozenset(self.verdict or ()),
+            max_size=None if self.max_size is None else bytes_of(self.max_size, "--max-size"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the results are."""
+
+    service: Annotated[
+        bool, typer.Option("--service", help="The recognitions that the service keeps, instead of a folder.")
+    ] = False
+    data: ServiceData = field(default_factory=ServiceData)
+
+    def opened(self, root: Path, missing: bool = False) -> AbstractContextManager[Root]:
+        """See :func:`emotrace.cli.outputs_roots.opened`."""
+        from emotrace.cli.outputs_roots import opened
+
+        return opened(root, self.service, self.data, missing)
 
 
 @app.callback(invoke_without_command=True)
@@ -74,21 +117,18 @@ def _outputs(context: typer.Context) -> None:
 
 
 @app.command("list")
+@with_groups
 def list_outputs(
     root: RootOf = Path("outputs"),
-    older_than: OlderThan = None,
-    larger_than: LargerThan = None,
-    max_size: MaxSize = None,
-    verdict: Verdicts = None,
-    service: Service = False,
-    config: Config = None,
-    data_dir: DataDir = None,
+    *,
+    selection: Selection,
+    place: Place,
     json: AsJson = False,
 ) -> None:
     """Show results, oldest first: those that fulfil all that is asked."""
-    choice = _choice(older_than, larger_than, max_size, verdict)
-    with _opened(root, service, config, data_dir) as place:
-        items = choice.of_items(place.items())
+    choice = selection.choice()
+    with place.opened(root) as opened:
+        items = choice.of_items(opened.items())
     if json:
         print_json({"items": [_record(item) for item in items]})
         return
@@ -103,12 +143,11 @@ def list_outputs(
 
 
 @app.command()
+@with_groups
 def prune(
     root: RootOf = Path("outputs"),
-    older_than: OlderThan = None,
-    larger_than: LargerThan = None,
-    max_size: MaxSize = None,
-    verdict: Verdicts = None,
+    *,
+    selection: Selection,
     archive: Annotated[
         Path | None,
         typer.Option(
@@ -118,9 +157,7 @@ def prune(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; change nothing.")] = False,
-    service: Service = False,
-    config: Config = None,
-    data_dir: DataDir = None,
+    place: Place,
     json: AsJson = False,
 ) -> None:
     """Remove results: those that fulfil all that is asked, at least one thing.
@@ -130,40 +167,37 @@ def prune(
     """
     from emotrace.errors import OptionError
 
-    choice = _choice(older_than, larger_than, max_size, verdict)
+    choice = selection.choice()
     if choice.is_empty:
         raise OptionError(
             "nothing says what shall go; give --older-than 7d, --max-size 10GB or --verdict drop"
         )
-    with _opened(root, service, config, data_dir) as place:
-        chosen = choice.of_items(place.items())
+    with place.opened(root) as opened:
+        chosen = choice.of_items(opened.items())
         if dry_run:
-            raise typer.Exit(_tell_plan("would be removed", *place.ready(chosen), json))
-        done = place.prune(chosen, archive)
+            raise typer.Exit(_tell_plan("would be removed", *opened.ready(chosen), json))
+        done = opened.prune(chosen, archive)
     raise typer.Exit(_tell_done("removed", done, done.removed, json))
 
 
 @app.command()
+@with_groups
 def archive(
     root: RootOf = Path("outputs"),
+    *,
     into: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the archive.")] = Path("archives"),
-    older_than: OlderThan = None,
-    larger_than: LargerThan = None,
-    max_size: MaxSize = None,
-    verdict: Verdicts = None,
+    selection: Selection,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would hold.")] = False,
-    service: Service = False,
-    config: Config = None,
-    data_dir: DataDir = None,
+    place: Place,
     json: AsJson = False,
 ) -> None:
     """Put results into a new archive (ZIP), read back and compared; the results stay."""
-    choice = _choice(older_than, larger_than, max_size, verdict)
-    with _opened(root, service, config, data_dir) as place:
-        chosen = choice.of_items(place.items())
+    choice = selection.choice()
+    with place.opened(root) as opened:
+        chosen = choice.of_items(opened.items())
         if dry_run:
-            raise typer.Exit(_tell_plan("would be archived", *place.ready(chosen), json))
-        done = place.archive(chosen, into)
+            raise typer.Exit(_tell_plan("would be archived", *opened.ready(chosen), json))
+        done = opened.archive(chosen, into)
     failed = {failure.source for failure in done.failures}
     raise typer.Exit(
         _tell_done("archived", done, [item.name for item in chosen if item.name not in failed], json)
@@ -171,53 +205,26 @@ def archive(
 
 
 @app.command()
+@with_groups
 def restore(
     file: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="An archive of prune or archive.")],
+    *,
     into: Annotated[Path, typer.Option(metavar="DIR", help="Put the results back into this folder.")] = Path(
         "outputs"
     ),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would come back.")] = False,
-    service: Service = False,
-    config: Config = None,
-    data_dir: DataDir = None,
+    place: Place,
     json: AsJson = False,
 ) -> None:
     """Put the results of an archive back; what is there already stays as it is."""
-    with _opened(into, service, config, data_dir, missing=True) as place:
-        back, failures = place.restore(file, dry_run)
+    with place.opened(into, missing=True) as opened:
+        back, failures = opened.restore(file, dry_run)
     verb = "would be restored" if dry_run else "restored"
     if json:
         print_json({"restored": back, "failures": _reasons(failures), "dry_run": dry_run})
     else:
         typer.echo(f"{verb}: {len(back)}")
     raise typer.Exit(_tell_failures(len(back), failures))
-
-
-@contextmanager
-def _opened(
-    root: Path, service: bool, config: Path | None, data_dir: Path | None, missing: bool = False
-) -> Iterator[Root]:
-    from emotrace.cli.outputs_roots import opened
-
-    with opened(root, service, config, data_dir, missing) as place:
-        yield place
-
-
-def _choice(
-    older_than: str | None, larger_than: str | None, max_size: str | None, verdict: Sequence[str] | None
-) -> Choice:
-    from emotrace.errors import OptionError
-    from emotrace.outputs.tidy import Choice
-
-    for each in verdict or ():
-        if each not in ("keep", "flag", "drop"):
-            raise OptionError(f"--verdict is {each[:60]!r}; expected keep, flag or drop")
-    return Choice(
-        older_than=None if older_than is None else duration_of(older_than, "--older-than"),
-        larger_than=None if larger_than is None else bytes_of(larger_than, "--larger-than"),
-        decisions=frozenset(verdict or ()),
-        max_size=None if max_size is None else bytes_of(max_size, "--max-size"),
-    )
 
 
 def _tell_plan(verb: str, chosen: Sequence[Item], failures: Sequence[Failure], json: bool) -> int:

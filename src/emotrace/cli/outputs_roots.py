@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from emotrace.cli.service_data import ServiceData
 from emotrace.errors import InputError, OptionError
 from emotrace.outputs import found, tidy
 from emotrace.outputs.found import Item
@@ -115,25 +116,22 @@ class Service:
 
 
 @contextmanager
-def opened(
-    root: Path, service: bool, config: Path | None, data_dir: Path | None, missing: bool = False
-) -> Iterator[Root]:
+def opened(root: Path, service: bool, data: ServiceData, missing: bool = False) -> Iterator[Root]:
     """The place that is meant: the service's, also if the root is its data folder.
 
     Args:
         root: of results.
         service: the service's is meant, as its settings say.
-        config: the TOML file of the settings.
-        data_dir: the data folder of the service.
+        data: where they and its data are.
         missing: the root need not be there.
 
     Raises:
         OptionError: a setting is given for a folder, or the root holds a part of a service only.
         InputError: the root is not there.
     """
-    if not (service or config or data_dir):
+    if not service and data == ServiceData():
         if (root / "emotrace.db").is_file():
-            data_dir = root
+            data = ServiceData(data_dir=root)
         elif (root / "recognitions").is_dir():
             raise OptionError(
                 f"{str(root)!r} is the data of a service with PostgreSQL; use --service --config FILE"
@@ -145,7 +143,5 @@ def opened(
                 )
             yield Folder(root)
             return
-    from emotrace.cli.keys import opened as opened_store
-
-    with opened_store(config, data_dir) as store:
+    with data.opened() as store:
         yield Service(store)

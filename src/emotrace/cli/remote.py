@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from emotrace.audio import name_of
 from emotrace.cli.analysis import Analysis
+from emotrace.cli.groups import flat
 from emotrace.cli.request import Request
 from emotrace.client import Client
 from emotrace.errors import EmotraceError, OptionError, ServerError
@@ -19,6 +20,9 @@ KEY = "EMOTRACE_KEY"
 
 _OF_THE_SERVER = ("precision", "device", "runtime", "threads", "presets", "one_speaker")
 """What a server decides by itself, or does not do."""
+
+_OURS = {"inputs", "json", "out", "csv", "format", "plot", "references", "server", "lang", "no_checks"}
+"""What is about this machine, or sent in another way."""
 
 
 def client_of(url: str) -> Client:
@@ -36,22 +40,25 @@ def form_of(request: Request) -> dict[str, Any]:
     Raises:
         OptionError: it asks for what only this machine can do.
 
-    >>> form_of(Request(("talk.wav",), smooth="vote", window=25))
+    >>> from emotrace.cli.options import Tuning
+    >>> form_of(Request(["talk.wav"], smooth="vote", tuning=Tuning(window=25)))
     {'smooth': 'vote', 'window': 25}
     """
-    defaults = {field.name: field.default for field in fields(Request)}
+    usual = flat(Request([]))
+    asked = {name: value for name, value in flat(request).items() if value != usual[name]}
     for name in _OF_THE_SERVER:
-        if getattr(request, name) != defaults[name]:
+        if name in asked:
             raise OptionError(f"--{name.replace('_', '-')} is the server's own; leave it out with --server")
     if request.embedding and request.out is not None and request.granularity == "frame":
         raise OptionError(
             "--embedding of frames is not sent by a server; use `emotrace embed --frames --server`"
         )
-    names = ("hop", "track_method", "channel", "whole_seconds", "max_seconds", "smooth", "window", "alpha")
-    asked = {name: getattr(request, name) for name in (*names, "dwell", "lag", "preset", "model", "checks")}
-    asked["granularity"] = "frame" if request.plot is not None else request.granularity
-    asked["embedding"] = request.embedding
-    return {name: value for name, value in asked.items() if value != defaults[name]}
+    form = {name: value for name, value in asked.items() if name not in _OURS}
+    if request.no_checks:
+        form["checks"] = False
+    if request.plot is not None:
+        form["granularity"] = "frame"
+    return form
 
 
 class RemoteAnalysis(Analysis):
@@ -72,7 +79,7 @@ class RemoteAnalysis(Analysis):
         source = self.recordings.open(item)
         name = name_of(source)
         try:
-            answer = client.recognize(source, references=self.request.references, **form)
+            answer = client.recognize(source, references=self.request.references or (), **form)
         except (ServerError, OptionError):  # which every other input would meet, too
             raise
         except EmotraceError as problem:

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import typer
+
+from emotrace.cli.groups import given
 from emotrace.cli.inputs import STDIN, SUFFIXES
-from emotrace.cli.texts import Language
+from emotrace.cli.options import (
+    Backend,
+    Decoding,
+    Inputs,
+    JsonLines,
+    Judging,
+    Server,
+    Smooth,
+    Threads,
+    Tuning,
+    WholeSeconds,
+    language_option,
+    method_of,
+    open_option,
+)
+from emotrace.cli.texts import Language, language_of
 from emotrace.errors import OptionError
 
 if TYPE_CHECKING:
     from emotrace.pipeline import PipelineOptions
     from emotrace.postprocess.options import SmoothingOptions
-    from emotrace.postprocess.rules import Rules
 
 STDOUT = Path("-")
-
-
-def batch_request(inputs: Iterable[str], smooth: str, **given: Any) -> Request:
-    """What is asked of many recordings.
-
-    Args:
-        inputs: as they were given.
-        smooth: name of the method; ``none``, or ``voting`` for vote.
-        given: the other fields of :class:`Request`.
-    """
-    method = {"none": None, "voting": "vote"}.get(smooth, smooth)
-    return Request(inputs=tuple(inputs), smooth=method, **given)
 
 
 def split_names(given: Iterable[str] | None) -> tuple[str, ...]:
@@ -43,38 +48,108 @@ def split_names(given: Iterable[str] | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The options of ``emotrace analyze``; see its help for each."""
+    """The options of ``emotrace analyze``; the commands for many recordings have some of them."""
 
-    inputs: tuple[str, ...]
-    granularity: Literal["utterance", "frame", "segment"] = "utterance"
-    hop: float | None = None
-    track_method: str = "auto"
-    json: bool = False
-    embedding: bool = False
-    out: Path | None = None
-    csv: Path | None = None
-    formats: tuple[str, ...] = ()
-    plot: Path | None = None
-    model: str = "auto"
-    precision: str = "auto"
-    device: str = "auto"
-    runtime: str = "auto"
-    threads: int = 0
-    channel: int | None = None
-    references: tuple[str, ...] = ()
-    one_speaker: bool = False
-    whole_seconds: float = 30.0
-    max_seconds: float = 86400.0
-    smooth: str | None = None
-    window: int | None = None
-    alpha: float | None = None
-    dwell: float | None = None
-    lag: float | None = None
-    preset: str = "default"
-    presets: Path | None = None
-    checks: bool = True
-    language: Language = Language.en
-    server: str | None = None
+    inputs: Inputs
+    granularity: Annotated[
+        Literal["utterance", "frame", "segment"],
+        typer.Option(
+            metavar="utterance|frame|segment",
+            help="One emotion for all, emotion over time, or one for each stretch between pauses.",
+        ),
+    ] = "utterance"
+    hop: Annotated[
+        float | None,
+        open_option("--hop", "SECONDS", "Step of emotion over time, a multiple of 0.02.", "0.04"),
+    ] = None
+    track_method: Annotated[
+        Literal["auto", "sliding-window", "frame-head"],
+        typer.Option(
+            metavar="auto|sliding-window|frame-head",
+            help="How emotion over time is read: in short windows, or by the head on every frame (finer, and "
+            "no slower than the whole); auto is what the model's card says.",
+        ),
+    ] = "auto"
+    smooth: Smooth = "none"
+    tuning: Tuning = field(default_factory=Tuning)
+    judging: Judging = field(default_factory=Judging)
+    no_checks: Annotated[
+        bool,
+        typer.Option(
+            "--no-checks",
+            help="Leave out the signal checks (noise, band, music, speakers): the verdict knows less then.",
+        ),
+    ] = False
+    json: JsonLines = False
+    embedding: Annotated[
+        bool,
+        typer.Option(
+            "--embedding",
+            help="Add the embedding: that of the whole to --json; embedding.npy to --out, with --granularity "
+            "frame that of the frames.",
+        ),
+    ] = False
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write a folder outputs_YYYYMMDD_HHMMSS for each input into this folder.",
+            show_default=False,
+        ),
+    ] = None
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a CSV table, one row per input; - for standard output.",
+            show_default=False,
+        ),
+    ] = None
+    format: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            help="json, csv, rttm, textgrid (Praat), elan, webvtt or audformat: one of one input on standard "
+            "output, or any into the folders of --out, as result.SUFFIX; can be given again and again.",
+            show_default=False,
+        ),
+    ] = None
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw one input over time, to a .png or .svg file; needs the extra 'plot'.",
+            show_default=False,
+        ),
+    ] = None
+    backend: Backend = field(default_factory=Backend)
+    threads: Threads = 0
+    references: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--reference",
+            metavar="FILE",
+            help="A clip of the speaker to compare with; can be given again and again, three are enough.",
+            show_default=False,
+        ),
+    ] = None
+    one_speaker: Annotated[
+        bool, typer.Option("--one-speaker", help="All inputs are of one speaker: compare each with all.")
+    ] = False
+    whole_seconds: WholeSeconds = 30.0
+    decoding: Decoding = field(default_factory=Decoding)
+    server: Server = None
+    lang: Annotated[Language | None, language_option("tables and picture")] = None
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The forms of results that are wanted, each once."""
+        return split_names(self.format)
+
+    @property
+    def language(self) -> Language:
+        """Of tables and pictures."""
+        return self.lang or language_of()
 
     def check(self) -> None:
         """Refuse options that contradict each other or would have no effect.
@@ -82,7 +157,7 @@ class Request:
         Raises:
             OptionError: they do.
         """
-        over_time = self.granularity == "frame" or self.plot is not None or self.smooth is not None
+        over_time = self.granularity == "frame" or self.plot is not None or self.smooth != "none"
         rules = (
             (
                 self.json and self.csv == STDOUT,
@@ -109,8 +184,8 @@ class Request:
                 "--track-method has no effect without --granularity frame, --smooth or --plot",
             ),
             (
-                self.smooth is None and bool(self._tuning()),
-                f"--{next(iter(self._tuning()), '')} has no effect without --smooth",
+                self.smooth == "none" and bool(given(self.tuning)),
+                f"--{next(iter(given(self.tuning)), '')} has no effect without --smooth",
             ),
             (
                 self.one_speaker and bool(self.references),
@@ -129,10 +204,6 @@ class Request:
             if broken:
                 raise OptionError(sentence)
 
-    def _tuning(self) -> dict[str, float]:
-        given = {"window": self.window, "alpha": self.alpha, "dwell": self.dwell, "lag": self.lag}
-        return {name: value for name, value in given.items() if value is not None}
-
     def options(self) -> PipelineOptions:
         """The options of the library.
 
@@ -140,7 +211,6 @@ class Request:
             OptionError: a value is out of range, or there is no such preset.
             InputError: the file of presets is not right.
         """
-        from emotrace.audio import Limits
         from emotrace.pipeline import PipelineOptions
         from emotrace.recognition import RecognitionOptions
 
@@ -151,22 +221,19 @@ class Request:
             frame_embeddings=self.embedding and self.out is not None and self.granularity == "frame",
             segments=self.granularity == "segment",
             whole_seconds=self.whole_seconds,
-            channel=self.channel,
-            limits=Limits(max_seconds=self.max_seconds),
+            channel=self.decoding.channel,
+            limits=self.decoding.limits(),
             **hop,
         )
         return PipelineOptions.of(
-            recognition=recognition, checks=self.checks, smoothing=self._smoothing(), rules=self._rules()
+            recognition=recognition,
+            checks=not self.no_checks,
+            smoothing=self._smoothing(),
+            rules=self.judging.find().rules,
         )
 
     def _smoothing(self) -> SmoothingOptions | None:
         from emotrace.postprocess.options import SmoothingOptions
 
-        if self.smooth is None:
-            return None
-        return SmoothingOptions.of(method=self.smooth, **self._tuning())
-
-    def _rules(self) -> Rules:
-        from emotrace.postprocess.presets import find_preset
-
-        return find_preset(self.preset, self.presets).rules
+        method = method_of(self.smooth)
+        return None if method is None else SmoothingOptions.of(method=method, **given(self.tuning))

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotrace.cli.groups import with_groups
 from emotrace.cli.messages import one_line, print_json, tell
 from emotrace.cli.options import (
-    Channel,
-    Device,
-    MaxSeconds,
-    Model,
-    Precision,
-    Preset,
-    Presets,
+    Backend,
+    Decoding,
+    JsonSummary,
+    Judging,
     Progress,
-    Runtime,
     Smooth,
     Strict,
     Workers,
+    language_option,
+    open_option,
 )
-from emotrace.cli.request import Request, batch_request
+from emotrace.cli.request import Request
 from emotrace.cli.texts import Language, language_of
 
 if TYPE_CHECKING:
@@ -36,43 +35,29 @@ Examples:
 """
 
 
+@with_groups
 def run(
     folder: Annotated[
         Path,
         typer.Argument(metavar="DIR", help="Recordings, with all folders below.", show_default=False),
     ],
+    *,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Output folder; given again, the run goes on in it. [default: outputs/run_NAME]",
-            show_default=False,
-        ),
+        open_option("--out", "DIR", "Output folder; given again, the run goes on in it.", "outputs/run_NAME"),
     ] = None,
     smooth: Smooth = "viterbi",
-    preset: Preset = "default",
-    presets: Presets = None,
+    judging: Judging,
     strict: Strict = False,
     no_audio: Annotated[
         bool, typer.Option("--no-audio", help="No processed_audio.wav in the result folders.")
     ] = False,
-    lang: Annotated[
-        Language | None,
-        typer.Option(
-            metavar="zh|en",
-            help="Language of the reports. [default: by LC_ALL, LC_MESSAGES or LANG]",
-            show_default=False,
-        ),
-    ] = None,
-    model: Model = "auto",
-    precision: Precision = "auto",
-    device: Device = "auto",
-    runtime: Runtime = "auto",
-    channel: Channel = None,
-    max_seconds: MaxSeconds = 86400.0,
+    lang: Annotated[Language | None, language_option("the reports")] = None,
+    backend: Backend,
+    decoding: Decoding,
     workers: Workers = 0,
     progress: Progress = "bar",
-    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    json: JsonSummary = False,
 ) -> None:
     """Check, recognise, smooth, judge and sort all recordings of a folder, and write a report.
 
@@ -82,26 +67,14 @@ def run(
     """
     from emotrace.batch.onekey import Delivery
     from emotrace.errors import InputError, OptionError
-    from emotrace.postprocess.presets import find_preset
 
     if not folder.is_dir():
         what = "is no folder" if folder.exists() else "does not exist"
         raise InputError(f"{str(folder)!r} {what}; expected a folder of recordings")
-    request = batch_request(
-        (str(folder),),
-        smooth,
-        model=model,
-        precision=precision,
-        device=device,
-        runtime=runtime,
-        channel=channel,
-        max_seconds=max_seconds,
-        preset=preset,
-        presets=presets,
-    )
+    request = Request([str(folder)], smooth=smooth, judging=judging, backend=backend, decoding=decoding)
     name = folder.resolve().name or "root"
     language = lang or language_of()
-    delivery = Delivery(find_preset(preset, presets), name, strict, not no_audio, language.value)
+    delivery = Delivery(judging.find(), name, strict, not no_audio, language.value)
     place = out or Path("outputs") / f"run_{name}"
     if place.resolve() == folder.resolve():
         raise OptionError(f"--out {str(place)!r} is the folder of the recordings; choose another")

@@ -180,7 +180,7 @@ def for_us_alone() -> Iterator[None]:
 
 NEEDED = (
     *("fastapi", "uvicorn", "python_multipart", "pydantic_settings", "prometheus_client", "itsdangerous"),
-    *("websockets", "sqlalchemy", "alembic", "dbos", "filelock", "h11"),
+    *("websockets", "sqlalchemy", "alembic", "dbos", "filelock", "httptools"),
 )
 """Packages of the extra that the service cannot do without."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from emotrace.cli.groups import given, with_groups
+from emotrace.cli.options import Smoother, Tuning, method_of, open_option
 
 if TYPE_CHECKING:
     from emotrace.postprocess.tracks import FrameList
@@ -22,25 +24,10 @@ Examples:
 """
 
 
-class Method(str, Enum):
-    """What can be asked for; ``voting`` is the classic name of the vote."""
-
-    vote = "vote"
-    voting = "voting"
-    ewma = "ewma"
-    median = "median"
-    hmm = "hmm"
-    hmm_online = "hmm-online"
-    viterbi = "viterbi"
-
-
-def _option(help_text: str, metavar: str, default: str) -> Any:
-    return typer.Option(metavar=metavar, help=f"{help_text} [default: {default}]", show_default=False)
-
-
+@with_groups
 def smooth(
     method: Annotated[
-        Method,
+        Smoother,
         typer.Argument(
             metavar="METHOD",
             help="vote (or voting), ewma and median look at a few frames; hmm (a hidden Markov chain) and "
@@ -55,20 +42,15 @@ def smooth(
             help="A list of frames: frames.json, or what analyze --granularity frame --json gives; - for "
             "standard input.",
             show_default=False,
+            readable=False,
         ),
     ],
     output: Annotated[
         Path, typer.Argument(metavar="OUTPUT", help="The file to write; - for standard output.")
     ] = Path("smoothed_result.json"),
-    window: Annotated[
-        int | None, _option("Frames that vote, or of a median.", "N", "5; 25 for the median")
-    ] = None,
-    step: Annotated[int | None, _option("Frames from one vote to the next.", "N", "1")] = None,
-    alpha: Annotated[float | None, _option("Weight of the newest frame in ewma.", "0..1", "0.3")] = None,
-    dwell: Annotated[
-        float | None, _option("Expected time in one emotion, for hmm, hmm-online, viterbi.", "SECONDS", "8")
-    ] = None,
-    lag: Annotated[float | None, _option("Time that hmm-online looks ahead.", "SECONDS", "0.5")] = None,
+    *,
+    step: Annotated[int | None, open_option("--step", "N", "Frames from one vote to the next.", "1")] = None,
+    tuning: Tuning,
 ) -> None:
     """Smooth a list of frames.
 
@@ -78,18 +60,16 @@ def smooth(
     from emotrace.postprocess.options import SmoothingOptions
     from emotrace.postprocess.tracks import smooth_frames
 
-    name = "vote" if method is Method.voting else method.value
-    given = {"window": window, "step": step, "alpha": alpha, "dwell": dwell, "lag": lag}
-    options = SmoothingOptions.of(
-        method=name, **{key: value for key, value in given.items() if value is not None}
-    )
+    name = method_of(method)
+    steps = {} if step is None else {"step": step}
+    options = SmoothingOptions.of(method=name, **steps, **given(tuning))
     if output != STDIO:
         from emotrace.outputs.writing import check_file
 
         check_file(output)
     frames = _read(source)
     smoothed = smooth_frames(frames, options)
-    _write(output, frames, smoothed, name)
+    _write(output, frames, smoothed, options.method)
 
 
 def _read(source: Path) -> FrameList:
@@ -104,6 +84,8 @@ def _read(source: Path) -> FrameList:
     from emotrace.postprocess.tracks import read_frames
 
     label = "standard input" if source == STDIO else repr(str(source))
+    if source == STDIO and sys.stdin is None:
+        raise InputError(f"{label} is closed; expected a list of frames on it")
     try:
         content = sys.stdin.buffer.read() if source == STDIO else source.read_bytes()
     except OSError as problem:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotrace.cli import exit_codes
-from emotrace.cli.messages import print_json, tell
-from emotrace.cli.options import Model, Presets, Threads
+from emotrace.cli.messages import hush, print_json, tell
+from emotrace.cli.options import JsonText, Model, PresetFile, Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,8 +26,6 @@ Examples:
   emotrace filter outputs --presets calls.toml --preset calls
 """
 
-_Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
-
 
 @app.callback(invoke_without_command=True)
 def _thresholds(context: typer.Context) -> None:
@@ -36,7 +34,7 @@ def _thresholds(context: typer.Context) -> None:
 
 
 @app.command("list")
-def list_presets(presets: Presets = None, json: _Json = False) -> None:
+def list_presets(presets: PresetFile = None, json: JsonText = False) -> None:
     """List the presets and their thresholds.
 
     Your own presets stand in presets.toml in the folder that EMOTRACE_HOME names (see `emotrace doctor`).
@@ -76,6 +74,7 @@ def fit(
             metavar="MANIFEST",
             help="CSV or JSON Lines: file, label and perhaps speaker, split, scores.",
             show_default=False,
+            readable=False,
         ),
     ],
     precision: Annotated[
@@ -88,7 +87,7 @@ def fit(
     ] = None,
     gap: Annotated[bool, typer.Option("--gap", help="Find a threshold for the gap, too.")] = False,
     preset: Annotated[str, typer.Option(metavar="NAME", help="The rules that are changed.")] = "classic",
-    presets: Presets = None,
+    presets: PresetFile = None,
     scores: Annotated[
         Path | None,
         typer.Option(
@@ -120,7 +119,7 @@ def fit(
     ] = None,
     model: Model = "auto",
     threads: Threads = 0,
-    json: _Json = False,
+    json: JsonText = False,
 ) -> None:
     """Find thresholds on labelled clips.
 
@@ -149,6 +148,7 @@ def fit(
         check_file(csv)
     if plot is not None:
         check_picture(plot)
+        hush("matplotlib")
         check_file(plot)
     clips, left_out = _clips(manifest)
     known = None if scores is None else read_scores(scores)

@@ -8,20 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotrace.cli import exit_codes
+from emotrace.cli.groups import with_groups
 from emotrace.cli.messages import one_line, tell
-from emotrace.cli.options import (
-    Channel,
-    Device,
-    MaxSeconds,
-    Model,
-    Precision,
-    Preset,
-    Presets,
-    Runtime,
-    Smooth,
-    Workers,
-)
-from emotrace.cli.request import Request, batch_request
+from emotrace.cli.options import Backend, Decoding, Judging, Smooth, Workers
+from emotrace.cli.request import Request
 
 if TYPE_CHECKING:
     from emotrace.batch.drop_folder import Watching
@@ -36,15 +26,22 @@ Examples:
 """
 
 
+@with_groups
 def watch(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="What is put into it or below is recognised.", show_default=False),
+        typer.Argument(
+            metavar="DIR",
+            help="What is put into it or below is recognised.",
+            show_default=False,
+            readable=False,
+        ),
     ],
     out: Annotated[
         Path,
         typer.Option(metavar="DIR", help="Output folder; given again, watching goes on.", show_default=False),
     ],
+    *,
     settle: Annotated[
         float,
         typer.Option(metavar="SECONDS", help="A file is complete if it has not changed for so long."),
@@ -57,14 +54,9 @@ def watch(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print each result as a line of JSON.")] = False,
     smooth: Smooth = "none",
-    preset: Preset = "default",
-    presets: Presets = None,
-    model: Model = "auto",
-    precision: Precision = "auto",
-    device: Device = "auto",
-    runtime: Runtime = "auto",
-    channel: Channel = None,
-    max_seconds: MaxSeconds = 86400.0,
+    judging: Judging,
+    backend: Backend,
+    decoding: Decoding,
     workers: Workers = 0,
 ) -> None:
     """Recognise what comes into a folder, each file once, when it is completely written.
@@ -79,18 +71,7 @@ def watch(
     for name, value in (("settle", settle), ("interval", interval)):
         if not 0 <= value <= 3600:
             raise OptionError(f"--{name} is {value:g}; expected 0 to 3600 seconds")
-    request = batch_request(
-        (str(folder),),
-        smooth,
-        model=model,
-        precision=precision,
-        device=device,
-        runtime=runtime,
-        channel=channel,
-        max_seconds=max_seconds,
-        preset=preset,
-        presets=presets,
-    )
+    request = Request([str(folder)], smooth=smooth, judging=judging, backend=backend, decoding=decoding)
     watching = Watching(str(folder), settle, interval, once)
     raise typer.Exit(_watch(request, watching, out, workers, json))
 

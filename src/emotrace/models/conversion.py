@@ -187,6 +187,7 @@ def _write_float32(
 ) -> None:
     """The graph, the weights for torch, and what the torch network says about the parity clips."""
     import torch
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     from emotrace.models.emotion2vec_network import Emotion2vec
@@ -195,7 +196,10 @@ def _write_float32(
     graph, *external = write_graph(checkpoint.config, checkpoint.weights, folder, masked=masked)
     card["graphs"], card["external"] = {"fp32": graph}, {graph: tuple(external)}
     tell("write the weights for torch", 0, 0)
-    save_file(dict(checkpoint.weights), folder / WEIGHTS)
+    try:
+        save_file(dict(checkpoint.weights), folder / WEIGHTS)
+    except SafetensorError as error:  # what a full disk is there
+        raise OSError(str(error)) from error
     (folder / WEIGHTS).chmod((folder / graph).stat().st_mode)  # safetensors makes it private
     card["weights"] = WEIGHTS
     network = Emotion2vec.from_weights(checkpoint.config, checkpoint.weights, masked)

@@ -20,6 +20,7 @@ from typing import Any
 
 from emotrace.errors import InputError, LabelError
 from emotrace.labels import LABELS, label_index
+from emotrace.postprocess.files import content_of
 from emotrace.results import Failure
 
 MAX_BYTES = 1_000_000_000
@@ -206,18 +207,7 @@ def _json_lines(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _text(path: Path) -> str:
     """The text of a file, in UTF-8 or the encoding of Chinese Excel."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise InputError(
-            f"{str(path)!r} cannot be read: {reason}; expected a CSV file or JSON Lines"
-        ) from error
-    if len(data) > MAX_BYTES:
-        raise InputError(
-            f"{str(path)!r} is larger than {MAX_BYTES // 1_000_000} MB; expected a list of clips"
-        )
+    data = content_of(path, MAX_BYTES, "a CSV file or JSON Lines")
     with suppress(UnicodeDecodeError):
         return data.decode("utf-8-sig")
     with suppress(UnicodeDecodeError):

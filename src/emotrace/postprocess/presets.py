@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from emotrace.errors import InputError, OptionError
 from emotrace.models.registry import home
+from emotrace.postprocess.files import content_of
 from emotrace.postprocess.rules import CLASSIC_DROPS, STRICT_DROPS, Rules, problem
 
 if sys.version_info >= (3, 11):
@@ -129,7 +130,7 @@ def read_presets(path: Path, known: Mapping[str, Preset] = BUILTIN) -> dict[str,
     Raises:
         InputError: it cannot be read or is not right; the message names the line.
     """
-    text = _read(path)
+    text = _text(path)
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -212,17 +213,8 @@ def _with_line(message: str, text: str) -> str:
     return f"line {max(1, line)}: {sentence[:1].lower()}{sentence[1:]}"
 
 
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise InputError(
-            f"the presets {str(path)!r} cannot be read: {reason}; expected a TOML file"
-        ) from error
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{str(path)!r} is larger than {MAX_BYTES} bytes; expected a TOML file of presets")
+def _text(path: Path) -> str:
+    data = content_of(path, MAX_BYTES, "a TOML file of presets")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

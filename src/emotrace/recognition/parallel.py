@@ -78,7 +78,7 @@ class Gathering:
         self._encoder = encoder
         self._running = threading.Lock()
         self._guard = threading.Lock()
-        self._waiting: list[_Request] = []
+        self._waiting: list[Request] = []
 
     @property
     def card(self) -> ModelCard:
@@ -94,7 +94,7 @@ class Gathering:
         self, waveforms: Sequence[Array], references: Sequence[Array | None] | None = None
     ) -> list[Encoding]:
         """See :meth:`emotrace.models.encoder.Encoder.encode`."""
-        request = _Request(list(waveforms), list(references or [None] * len(waveforms)))
+        request = Request(waveforms, references)
         with self._guard:
             self._waiting.append(request)
         with self._running:
@@ -102,12 +102,9 @@ class Gathering:
                 with self._guard:
                     taken, self._waiting = self._waiting, []
                 self._serve(taken)
-        if isinstance(request.result, Exception):
-            raise request.result
-        assert request.result is not None
-        return request.result
+        return request.answer()
 
-    def _serve(self, requests: list[_Request]) -> None:
+    def _serve(self, requests: list[Request]) -> None:
         try:
             results = self._encoder.encode(
                 [w for r in requests for w in r.waveforms], [s for r in requests for s in r.references]
@@ -123,7 +120,22 @@ class Gathering:
             request.result, results = results[: len(request.waveforms)], results[len(request.waveforms) :]
 
 
-class _Request:
-    def __init__(self, waveforms: list[Array], references: list[Array | None]) -> None:
-        self.waveforms, self.references = waveforms, references
+class Request:
+    """What one thread asks an encoder for.
+
+    Args:
+        waveforms: see :meth:`emotrace.models.encoder.Encoder.encode`.
+        references: see there.
+    """
+
+    def __init__(self, waveforms: Sequence[Array], references: Sequence[Array | None] | None) -> None:
+        self.waveforms = list(waveforms)
+        self.references = list(references or [None] * len(waveforms))
         self.result: list[Encoding] | Exception | None = None
+
+    def answer(self) -> list[Encoding]:
+        """The result, or its error raised, once it is there."""
+        if isinstance(self.result, Exception):
+            raise self.result
+        assert self.result is not None
+        return self.result

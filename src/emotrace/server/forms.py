@@ -80,7 +80,32 @@ class EmbeddingForm(ReadingForm):
         }
 
 
-class RecognitionForm(ReadingForm):
+class TuningForm(Options):
+    """How a smoother works; what is left out is the library's choice.
+
+    Attributes:
+        window: frames of vote or median.
+        alpha: weight of the newest frame in ewma.
+        dwell: expected seconds in one emotion, for hmm, hmm-online and viterbi.
+        evidence: independent observations that a second is worth, for the same.
+        lag: seconds that hmm-online looks ahead.
+        trend: seconds that hmm-online carries each frame on along its slope.
+    """
+
+    window: int | None = None
+    alpha: float | None = None
+    dwell: float | None = None
+    evidence: float | None = None
+    lag: float | None = None
+    trend: float | None = None
+
+    def tuning(self) -> dict[str, float]:
+        """What is not left out."""
+        values = {name: getattr(self, name) for name in TuningForm.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class RecognitionForm(ReadingForm, TuningForm):
     """The options of a recognition; see ``emotrace analyze --help``.
 
     Attributes:
@@ -88,10 +113,6 @@ class RecognitionForm(ReadingForm):
         hop: step of emotion over time in seconds, a multiple of 0.02.
         track_method: how emotion over time is read.
         smooth: smooth emotion over time, and take segments and shares from that.
-        window: frames of vote or median.
-        alpha: weight of the newest frame in ewma.
-        dwell: expected seconds in one emotion, for hmm, hmm-online and viterbi.
-        lag: seconds that hmm-online looks ahead.
         preset: rules of the verdict.
         checks: run the signal checks.
         embedding: add the embedding of the whole to JSON, or to the result folder in a ZIP.
@@ -111,10 +132,6 @@ class RecognitionForm(ReadingForm):
     hop: float | None = None
     track_method: Literal["auto", "sliding-window", "frame-head"] = "auto"
     smooth: Literal["vote", "voting", "ewma", "median", "hmm", "hmm-online", "viterbi"] | None = None
-    window: int | None = None
-    alpha: float | None = None
-    dwell: float | None = None
-    lag: float | None = None
     preset: str = "default"
     checks: bool = True
     embedding: bool = False
@@ -176,8 +193,7 @@ class RecognitionForm(ReadingForm):
         return min(most, FRAMES_SECONDS) if self._frame_embeddings else most
 
     def _smoothing(self) -> SmoothingOptions | None:
-        tuning = {name: getattr(self, name) for name in ("window", "alpha", "dwell", "lag")}
-        given = {name: value for name, value in tuning.items() if value is not None}
+        given = self.tuning()
         if self.smooth is None:
             if given:
                 raise OptionError(f"option {next(iter(given))} has no effect without smooth")

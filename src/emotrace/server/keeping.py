@@ -9,15 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypedDict
 
 from typing_extensions import Unpack
 
 from emotrace.audio import Limits
-from emotrace.audio.decode import Blocks
 from emotrace.audio.pieces import Description
-from emotrace.audio.sources import BinaryFile, DecodedElsewhere
+from emotrace.audio.sources import BinaryFile, Blocks, DecodedElsewhere
 from emotrace.errors import EmotraceError, OutputError, StoreError
 from emotrace.outputs import Granularity
 from emotrace.outputs.envelope import Envelope, OutlineMeter
@@ -188,13 +186,8 @@ class _Passing:
         self._blocks.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._blocks.__exit__(kind, problem, trace)
+    def __exit__(self, *problem: object) -> None:
+        self._blocks.__exit__(*problem)
 
     def __iter__(self) -> Iterator[Array]:
         for block in self._blocks:

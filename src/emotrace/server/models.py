@@ -20,6 +20,7 @@ from emotrace.server.monitoring.logs import log
 from emotrace.server.monitoring.metrics import Measured, Metrics
 from emotrace.server.problems import RETRY_SECONDS
 from emotrace.server.settings import Settings
+from emotrace.server.turns import TakingTurns, Turns, rule_of
 from emotrace.timing import SAMPLING_RATE
 
 State = Literal["unloaded", "loading", "loaded", "failed"]
@@ -165,16 +166,19 @@ class Models:
         log.error("model %s cannot be loaded: %s", name, failure)
 
 
-def load_recognizer(name: str, settings: Settings, metrics: Metrics | None = None) -> Recognizer:
+def load_recognizer(
+    name: str, settings: Settings, metrics: Metrics | None = None, turns: Turns | None = None
+) -> Recognizer:
     """A recognizer that has answered once, so that the next answer takes no longer than all others.
 
-    On a CPU each inference has one thread, and about as many run side by side as there are cores. What is
-    asked of a GPU at the same time shares a batch.
+    On a CPU each inference has one thread, and about as many run side by side as there are cores; what waits
+    shares a batch if the encoder says so. What is asked of a GPU at the same time shares one in any case.
 
     Args:
         name: of an installed model.
         settings: of the service.
         metrics: count its batches and its time; None does not.
+        turns: of the threads that will use it; None gathers nothing on a CPU.
 
     Raises:
         EmotraceError: it cannot be loaded.
@@ -194,8 +198,11 @@ def load_recognizer(name: str, settings: Settings, metrics: Metrics | None = Non
     encoder = recognizer.encoder
     if metrics is not None:
         encoder = Measured(encoder, metrics)
+    shares = rule_of(recognizer.encoder)
     if recognizer.info.device == "cuda":
         encoder = Gathering(encoder)
+    elif turns is not None and shares is not None:
+        encoder = TakingTurns(encoder, shares, turns)
     return Recognizer(encoder=encoder)
 
 

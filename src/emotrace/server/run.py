@@ -11,7 +11,6 @@ from types import FrameType
 import uvicorn
 
 from emotrace.recognition import Recognizer
-from emotrace.server.access.guard import HEAD_BYTES
 from emotrace.server.access.protocols import PatientHttp, QuietWebSockets
 from emotrace.server.access.proxies import tls_of
 from emotrace.server.app import create_app
@@ -79,7 +78,6 @@ def server_of(settings: Settings, load: Callable[[str], Recognizer] | None = Non
         server_header=False,
         proxy_headers=False,  # see proxies.py
         **tls_of(settings),
-        h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_graceful_shutdown=round(longest),
     )
     return Server(config, app.state.service)

@@ -67,11 +67,11 @@ class Service:
         self.presets: dict[str, Preset] = presets(settings.presets)
         self.default = resolve("auto", settings)
         self.metrics = Metrics()
+        self.queue = WorkQueue(settings.side_by_side, settings.queue)
         self.models = Models(
-            load or (lambda name: load_recognizer(name, settings, self.metrics)),
+            load or (lambda name: load_recognizer(name, settings, self.metrics, self.queue.turns)),
             idle_seconds=settings.idle_seconds,
         )
-        self.queue = WorkQueue(settings.side_by_side, settings.queue)
         self.metrics.watch("work", "Recordings that run or wait.", "", lambda: self.queue.taken)
         self.metrics.watch("models", "Models by state.", "state", self.models.states)  # type: ignore[arg-type]
         self.streams = Streams(settings.streams, settings.workers or cores())

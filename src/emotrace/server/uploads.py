@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from emotrace.audio import Decoder, Limits
-from emotrace.audio.decode import Blocks
 from emotrace.audio.isolated import Decoders
+from emotrace.audio.sources import Blocks
 from emotrace.outputs.writing import output_errors
 from emotrace.server.problems import RequestError
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from emotrace.recognition.parallel import GivenUp
 from emotrace.server.problems import RequestError
+from emotrace.server.turns import Turns
 
 Result = TypeVar("Result")
 GoOn = Callable[..., None]
@@ -53,8 +54,11 @@ class WorkQueue:
     Those who wait take turns: a caller who sends a hundred recordings does not keep back one who sends two.
 
     Args:
-        workers: threads.
+        workers: pieces of work at a time. As many more may have begun, and wait for the network.
         waiting: pieces of work that may wait for one.
+
+    Attributes:
+        turns: of the threads.
 
     >>> queue = WorkQueue(workers=1, waiting=4)
     >>> async def stays() -> None:
@@ -66,7 +70,8 @@ class WorkQueue:
 
     def __init__(self, workers: int, waiting: int) -> None:
         self.workers, self._places = workers, workers + waiting
-        self._pool = ThreadPoolExecutor(workers, "emotrace-server")
+        self.turns = Turns(workers)
+        self._pool = ThreadPoolExecutor(2 * workers, "emotrace-server")
         self._lock = threading.Lock()
         self._taken = 0
         self._mean = 1.0
@@ -174,13 +179,14 @@ class WorkQueue:
 
     def _next(self) -> None:
         """Do the first piece of the caller who is next, who is then last."""
-        with self._lock:
-            caller, pieces = next(iter(self._waiting.items()))
-            piece = pieces.popleft()
-            del self._waiting[caller]
-            if pieces:
-                self._waiting[caller] = pieces
-        piece.do()
+        with self.turns.place():
+            with self._lock:
+                caller, pieces = next(iter(self._waiting.items()))
+                piece = pieces.popleft()
+                del self._waiting[caller]
+                if pieces:
+                    self._waiting[caller] = pieces
+            piece.do()
 
     def _busy(self) -> RequestError:
         wait = min(LONGEST_RETRY, max(1, math.ceil(self._taken * self._mean / self.workers)))

@@ -16,6 +16,7 @@ from emotrace.models.card import ModelCard
 from emotrace.models.listing import Row, rows
 from emotrace.server.service import Service
 from emotrace.webui.calls import Calls
+from emotrace.webui.card_texts import in_language
 from emotrace.webui.controls import QUIET
 from emotrace.webui.markup import clock, size, table
 from emotrace.webui.shelf import KEPT_SECONDS
@@ -51,8 +52,8 @@ def about_view(service: Service, words: Words) -> str:
         _card(words("about.versions"), _versions()),
         _card(words("about.licences"), _list(_licences(installed, words))),
     )
-    api = words("about.api", "/v1/openapi.json")
-    return f'<div class="em-cards">{"".join(parts)}</div><p class="em-small">{escape(api)}</p>'
+    api = f'{escape(words("about.api"))} <a href="/v1/openapi.json">/v1/openapi.json</a>'
+    return f'<div class="em-cards">{"".join(parts)}</div><p class="em-small">{api}</p>'
 
 
 def _card(title: str, content: str, wide: bool = False) -> str:
@@ -75,7 +76,7 @@ def _kept(service: Service, words: Words) -> list[str]:
         lines.append(words("about.kept.nothing"))
     else:
         audio = words("about.kept.audio" if settings.keep_audio else "about.kept.no audio")
-        lines.append(words("about.kept.results", audio))
+        lines += [words("about.kept.results", audio), words("about.kept.batch")]
         days = settings.keep_days
         lines.append(words("about.kept.days", f"{days:g}") if days else words("about.kept.ever"))
         if settings.max_disk_bytes:
@@ -85,12 +86,17 @@ def _kept(service: Service, words: Words) -> list[str]:
 
 def _limits(service: Service, words: Words) -> str:
     settings = service.settings
+    batch = (
+        (words("about.limits.files"), str(settings.job_files)),
+        (words("about.limits.batch"), clock(settings.job_max_seconds)),
+    )
     return _pairs(
         (
             (words("about.limits.bytes"), size(settings.max_bytes)),
             (words("about.limits.seconds"), clock(settings.max_seconds)),
             (words("about.limits.deadline"), clock(settings.deadline_seconds)),
             (words("about.limits.queue"), str(settings.queue)),
+            *(batch if settings.history else ()),
         )
     )
 
@@ -102,11 +108,8 @@ def _use(service: Service, words: Words) -> str:
         (words("about.use.not"), card.not_for),
         (words("about.use.training"), card.training_data),
     )
-    hint = f'<p class="em-small">{escape(words("about.use.card"))}</p>' if words.language == "zh" else ""
-    return (
-        f'<p class="em-important">{escape(words("about.use.people"))}</p>{hint}'
-        f'<div lang="en">{_pairs((name, text) for name, text in told if text)}{_figures(card, words)}</div>'
-    )
+    pairs = _pairs((name, in_language(text, words.language)) for name, text in told if text)
+    return f'<p class="em-important">{escape(words("about.use.people"))}</p>{pairs}{_figures(card, words)}'
 
 
 def _figures(card: ModelCard, words: Words) -> str:

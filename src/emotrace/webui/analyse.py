@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +19,28 @@ from emotrace.webui.shelf import Shelved
 from emotrace.webui.texts import Words
 
 
-def build(calls: Calls, words: Words, sample: Path) -> None:
+def build(calls: Calls, words: Words, samples: Sequence[Path]) -> None:
     """Put the page where the caller stands.
 
     Args:
         calls: answers.
         words: of the page.
-        sample: a recording to try.
+        samples: recordings to try: of one sentence, and of several moods.
     """
     with gr.Row(elem_classes="em-columns"):
         with gr.Column(scale=5, min_width=300):
             audio = recording_control(words)
-            example = gr.Button(words("sample"), size="sm", elem_id="em-sample")
-            options = option_controls(calls.service, words)
+            with gr.Row():
+                examples = [
+                    gr.Button(words(f"sample.{path.stem}"), size="sm", elem_id=f"em-sample-{path.stem}")
+                    for path in samples
+                ]
+            controls = option_controls(calls.service, words)
             start = gr.Button(words("analyse"), variant="primary", elem_id="em-analyse", interactive=False)
         with gr.Column(scale=7, min_width=300):
             shown = gr.HTML(note(words("empty.analyse")), elem_id="em-shown", js_on_load=None)
 
-    async def analyse(
-        path: str | None,
-        granularity: str,
-        model: str,
-        smooth: str,
-        preset: str,
-        embedding: bool,
-        request: gr.Request,
-    ) -> AsyncIterator[tuple[str, Any]]:
+    async def analyse(request: gr.Request, path: str | None, *options: Any) -> AsyncIterator[tuple[str, Any]]:
         if path is None:
             yield note(words("no recording"), "error"), gr.skip()
             return
@@ -52,7 +48,7 @@ def build(calls: Calls, words: Words, sample: Path) -> None:
         yield progress(words("step.wait"), None), gr.Button(interactive=False)
         try:
             who = caller(request, "recognize")
-            fields = fields_of(granularity, model, smooth, preset, embedding)
+            fields = fields_of(*options)
             step = Step()
             async for name in watched(calls.recognise(path, fields, who, place_of(request), step)):
                 if name is None:
@@ -62,9 +58,11 @@ def build(calls: Calls, words: Words, sample: Path) -> None:
         except Exception as error:
             yield failed(error, words), ready
 
-    start.click(analyse, [audio, *options], [shown, start], **QUIET)
+    start.click(analyse, [audio, *controls], [shown, start], **QUIET)
     audio.change(lambda path: gr.Button(interactive=path is not None), audio, start, **QUIET)
-    example.click(lambda: (str(sample), "frame"), None, [audio, options[0]], **QUIET)
+    for button, sample, granularity in zip(examples, samples, ("utterance", "frame"), strict=True):
+        chosen = (str(sample), granularity)
+        button.click(lambda chosen=chosen: chosen, None, [audio, controls[0]], **QUIET)
 
 
 def view(name: str, found: Shelved, words: Words) -> str:

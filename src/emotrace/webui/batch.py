@@ -1,56 +1,79 @@
-"""The page that analyses many recordings."""
+"""The page that analyses many recordings, as a job of the service: it goes on when the page is closed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from html import escape
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from emotrace.errors import EmotraceError
-from emotrace.results import Failure
-from emotrace.server.access.callers import Caller
-from emotrace.server.access.limits import Place
-from emotrace.server.monitoring.logs import log
-from emotrace.webui.calls import Calls, caller, place_of, watched
-from emotrace.webui.controls import QUIET, fields_of, option_controls
-from emotrace.webui.downloads import BATCHES
-from emotrace.webui.markup import badge, clock, label, note, percent, progress, size, table
-from emotrace.webui.shelf import Batch
+from emotrace.errors import StoreError
+from emotrace.webui.analyse import failed
+from emotrace.webui.batch_jobs import Watched
+from emotrace.webui.batch_passing import PassingBatch
+from emotrace.webui.calls import Calls, caller, place_of
+from emotrace.webui.controls import QUIET, fields_of, option_controls, unchecked
+from emotrace.webui.markup import note, progress, size
 from emotrace.webui.texts import Words
 
-AT_ONCE = 2
-"""Recordings of one batch at a time, so that others are served meanwhile."""
+LOOK_SECONDS = 0.5
+"""Between two looks at a job that runs."""
+
+FOLLOWING: dict[str, Any] = {**QUIET, "trigger_mode": "multiple"}
+"""Another job may be asked for while one is followed."""
 
 
-def build(calls: Calls, words: Words) -> None:
+def build(calls: Calls, words: Words, tab: gr.Tab) -> None:
     """Put the page where the caller stands.
 
     Args:
         calls: answers.
         words: of the page.
+        tab: that it is in: what runs, or ran last, is shown when it is opened.
     """
     with gr.Row(elem_classes="em-columns"):
         with gr.Column(scale=5, min_width=300):
             files = gr.File(
                 file_count="multiple", label=words("batch.files"), elem_id="em-files", height=220, buttons=[]
             )
-            options = option_controls(calls.service, words)
+            controls = option_controls(calls.service, words)
             start = gr.Button(words("batch.start"), variant="primary", elem_id="em-batch")
+            told = gr.HTML("", elem_id="em-batch-told", js_on_load=None)
         with gr.Column(scale=7, min_width=300):
+            with gr.Row(equal_height=True):
+                earlier = gr.Dropdown(
+                    [],
+                    label=words("batch.earlier"),
+                    visible=False,
+                    filterable=False,
+                    scale=4,
+                    min_width=260,
+                    elem_id="em-batch-earlier",
+                )
+                cancel = gr.Button(words("batch.cancel"), visible=False, elem_id="em-batch-cancel")
             most = size(calls.service.settings.max_bytes)
             shown = gr.HTML(note(words("batch.empty", most)), elem_id="em-batch-shown", js_on_load=None)
+    asked = [files, *controls]
+    if not calls.service.settings.history:
+        start.click(_passing(calls, words), asked, [shown, start], **QUIET)
+        return
+    jobs, ticket = _Jobs(calls, words), gr.State("")
+    opened = gr.BrowserState("", storage_key="emotrace-batch", secret="emotrace")  # which is none
+    earlier.preprocess = unchecked  # type: ignore[method-assign, assignment]  # the store knows what there is
+    following = [earlier, shown, cancel, opened]
+    start.click(jobs.hand_in, asked, [told, ticket], **QUIET)
+    for event, which in ((ticket.change, ticket), (tab.select, opened), (earlier.input, earlier)):
+        event(jobs.follow, which, following, **FOLLOWING)
+    cancel.click(jobs.cancel, opened, told, **QUIET)
 
-    async def analyse(
-        paths: list[str] | None,
-        granularity: str,
-        model: str,
-        smooth: str,
-        preset: str,
-        embedding: bool,
-        request: gr.Request,
+
+def _passing(calls: Calls, words: Words) -> Callable[..., AsyncIterator[tuple[str, Any]]]:
+    """Where the server keeps nothing, it takes no jobs."""
+
+    async def run(
+        request: gr.Request, paths: list[str] | None, *options: Any
     ) -> AsyncIterator[tuple[str, Any]]:
         if not paths:
             yield note(words("batch.none"), "error"), gr.skip()
@@ -58,97 +81,78 @@ def build(calls: Calls, words: Words) -> None:
         yield progress(words("batch.progress", 0, len(paths)), 0.0), gr.Button(interactive=False)
         try:
             who = caller(request, "recognize")
-            fields = fields_of(granularity, model, smooth, preset, embedding)
-            items: list[str | Failure | None] = [None] * len(paths)
-            run = _Run(calls, words, who, place_of(request), fields, paths, items)
-            async for finished in watched(run.all()):
-                done = len(paths) - items.count(None)
-                if finished is None:
-                    head = progress(words("batch.progress", done, len(paths)), done / len(paths))
-                    yield head + run.table(), gr.skip()
-            name = calls.shelf.add(Batch(who.key, tuple(each for each in items if each is not None)))
-            yield run.summary(name) + run.table(), gr.Button(interactive=True)
+            fields = fields_of(*options)
+            batch = PassingBatch(calls, words, who, place_of(request), fields, paths)
+            async for view in batch.views():
+                yield view, gr.skip()
         except Exception as error:
-            yield note(words.error(error), "error"), gr.Button(interactive=True)
+            yield failed(error, words), gr.skip()
+        yield gr.skip(), gr.Button(interactive=True)
 
-    start.click(analyse, [files, *options], [shown, start], **QUIET)
+    return run
 
 
-class _Run:
-    """One batch while it runs."""
+class _Jobs:
+    """What the page does with the jobs of whoever is at it."""
 
-    def __init__(
-        self,
-        calls: Calls,
-        words: Words,
-        who: Caller,
-        place: Place,
-        fields: dict[str, str],
-        paths: list[str],
-        items: list[str | Failure | None],
-    ) -> None:
-        self._calls, self._words, self._who, self._fields = calls, words, who, fields
-        self._place, self._paths, self._items = place, paths, items
-        self._names = [calls.uploads.name(path, who.key) for path in paths]
-        self._places = asyncio.Semaphore(AT_ONCE)
+    def __init__(self, calls: Calls, words: Words) -> None:
+        self._calls, self._words = calls, words
+        self._latest: dict[str, object] = {}  # of each page, what follows a job for it
 
-    async def all(self) -> bool:
-        """Recognise all of them; a failure stops none of the others."""
-        tasks = [asyncio.ensure_future(self._one(i)) for i in range(len(self._paths))]
+    async def hand_in(self, request: gr.Request, paths: list[str] | None, *options: Any) -> tuple[str, Any]:
+        """Make a job of uploads."""
+        most = self._calls.service.settings.job_files
+        if not paths or len(paths) > most:
+            text = self._words("batch.many", most) if paths else self._words("batch.none")
+            return note(text, "error"), gr.skip()
         try:
-            await asyncio.gather(*tasks)
+            who = caller(request, "recognize")
+            fields = fields_of(*options)
+            named = [(self._calls.uploads.name(path, who.key), Path(path)) for path in paths]
+            with place_of(request)():
+                return "", await self._calls.jobs.hand_in(named, fields, who)
+        except Exception as error:
+            return failed(error, self._words), gr.skip()
+
+    async def follow(self, job: str, request: gr.Request) -> AsyncIterator[tuple[Any, ...]]:
+        """Show a job until it has ended, or the page wants another; the newest, if there is no such job."""
+        page, me = request.session_hash or "", object()
+        self._latest[page] = me
+        try:
+            watched, last = Watched(self._calls.jobs, caller(request, "recognize"), self._words), None
+            while self._latest.get(page) is me:
+                try:
+                    view = await asyncio.to_thread(watched.look, job)
+                except StoreError as error:  # which may be over in a while
+                    yield gr.skip(), failed(error, self._words), gr.skip(), gr.skip()
+                    last = None
+                else:
+                    if view is None:
+                        return
+                    if last is None or view.job != last.job:
+                        choices = await asyncio.to_thread(watched.earlier)
+                        listed = gr.Dropdown(choices, value=view.job, visible=True)
+                        yield listed, view.html, self._cancel(view.runs), view.job
+                    elif view != last:
+                        yield gr.skip(), view.html, self._cancel(view.runs), gr.skip()
+                    if not view.runs:
+                        return
+                    job, last = view.job, view
+                await asyncio.sleep(LOOK_SECONDS)
+        except Exception as error:
+            yield gr.skip(), failed(error, self._words), self._cancel(False), gr.skip()
         finally:
-            for task in tasks:
-                task.cancel()
-        return True
+            if self._latest.get(page) is me:
+                del self._latest[page]
 
-    async def _one(self, i: int) -> None:
-        async with self._places:
-            try:
-                self._items[i] = await self._calls.patiently(
-                    self._paths[i], self._fields, self._who, self._place
-                )
-            except EmotraceError as error:
-                self._items[i] = Failure(self._names[i], error.code, self._words.error(error))
-            except Exception as error:
-                log.error("unexpected error in a batch", exc_info=error)
-                self._items[i] = Failure(self._names[i], "bug", self._words.error(error))
+    def _cancel(self, visible: bool) -> gr.Button:
+        return gr.Button(self._words("batch.cancel"), visible=visible)  # which forgets its words when hidden
 
-    def table(self) -> str:
-        """What is there so far."""
-        words = self._words
-        head = (
-            *(words("batch.name"), words("emotion"), words("sureness")),
-            *(words("batch.verdict"), words("batch.length")),
-        )
-        return table(head, self._rows(), words("tab.batch"))
-
-    def summary(self, name: str) -> str:
-        """How it ended, and where its files are."""
-        words = self._words
-        failed = sum(isinstance(each, Failure) for each in self._items)
-        done = words("batch.done", len(self._items) - failed, failed)
-        chips = "".join(
-            f'<a class="em-chip" download href="{BATCHES}/{name}/{form}">{escape(words(text))}</a>'
-            for form, text in (("zip", "batch.all"), ("csv", "batch.table"))
-        )
-        return note(done, "done") + f'<div class="em-chips">{chips}</div>'
-
-    def _rows(self) -> Iterator[tuple[str, ...]]:
-        words = self._words
-        for called, item in zip(self._names, self._items, strict=True):
-            name = f'<span class="em-file">{escape(called)}</span>'
-            if item is None:
-                yield name, "…", "", "", ""
-            elif isinstance(item, Failure):
-                yield name, f'<span class="em-bad">{escape(item.reason)}</span>'
-            else:
-                record = self._calls.shelf.shown(item, self._who.key).record
-                verdict = badge(record["verdict"]["decision"], words, short=True) if record["verdict"] else ""
-                yield (
-                    name,
-                    label(record["emotion"], words),
-                    percent(record["confidence"]),
-                    verdict,
-                    clock(record["duration_seconds"]),
-                )
+    async def cancel(self, job: str, request: gr.Request) -> str:
+        """Begin no more of a job; whoever follows it sees that."""
+        try:
+            who = caller(request, "recognize")
+            await asyncio.to_thread(self._calls.jobs.cancel, job, who)
+        except Exception as error:
+            return failed(error, self._words)
+        return ""

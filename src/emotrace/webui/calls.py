@@ -21,6 +21,7 @@ from emotrace.server.access.callers import Caller, Scope, require
 from emotrace.server.access.limits import Place
 from emotrace.server.api import check_card
 from emotrace.server.forms import RecognitionForm
+from emotrace.server.jobs.routes import JobDoor
 from emotrace.server.keeping import Outlined
 from emotrace.server.problems import RequestError
 from emotrace.server.service import Service
@@ -88,6 +89,7 @@ class Calls:
 
     Args:
         service: answers.
+        jobs: of the service.
         place: private folder of the pages.
 
     Attributes:
@@ -95,8 +97,8 @@ class Calls:
         shelf: holds what was answered.
     """
 
-    def __init__(self, service: Service, place: Path) -> None:
-        self.service = service
+    def __init__(self, service: Service, jobs: JobDoor, place: Path) -> None:
+        self.service, self.jobs = service, jobs
         self.uploads = Uploads(place / UPLOADS)
         self.shelf = Shelf(place / RESULTS, self._is_kept, self._forget)
 

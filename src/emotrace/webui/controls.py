@@ -15,6 +15,7 @@ from emotrace.server.service import Service
 from emotrace.webui.texts import Words
 
 GRANULARITIES = ("utterance", "frame", "segment")
+CHANNELS = ("mean", "0", "1")
 SMOOTHERS = ("none", "vote", "ewma", "median", "hmm", "hmm-online", "viterbi")
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": True}
@@ -39,7 +40,7 @@ def recording_control(words: Words) -> gr.Audio:
 
 
 def option_controls(service: Service, words: Words) -> list[gr.components.Component]:
-    """Granularity, model, smoothing, preset and embedding, in that order; :func:`fields_of` reads them."""
+    """Granularity, model, smoothing, preset, channel and embedding, as :func:`fields_of` takes them."""
     granularity = gr.Radio(
         [(words(f"granularity.{each}"), each) for each in GRANULARITIES],
         value="utterance",
@@ -55,19 +56,29 @@ def option_controls(service: Service, words: Words) -> list[gr.components.Compon
             label=words("smooth"),
             min_width=190,
         )
+        channel = gr.Dropdown(
+            [(words(f"channel.{each}"), each) for each in CHANNELS],
+            value=CHANNELS[0],
+            label=words("channel"),
+            min_width=190,
+        )
     embedding = gr.Checkbox(label=words("embedding"), container=False)
-    return [granularity, model, smooth, preset, embedding]
+    return [granularity, model, smooth, preset, channel, embedding]
 
 
-def fields_of(granularity: str, model: str, smooth: str, preset: str, embedding: bool) -> dict[str, str]:
+def fields_of(
+    granularity: str, model: str, smooth: str, preset: str, channel: str, embedding: bool
+) -> dict[str, str]:
     """What the controls say, as the fields of the REST API.
 
-    >>> fields_of("frame", "auto", "none", "default", False)
+    >>> fields_of("frame", "auto", "none", "default", "mean", False)
     {'granularity': 'frame', 'model': 'auto', 'preset': 'default'}
     """
     fields = {"granularity": granularity, "model": model, "preset": preset}
     if smooth != "none":
         fields["smooth"] = smooth
+    if channel != CHANNELS[0]:
+        fields["channel"] = channel
     if embedding:
         fields["embedding"] = "true"
     RecognitionForm.read(fields)
@@ -77,6 +88,11 @@ def fields_of(granularity: str, model: str, smooth: str, preset: str, embedding:
 def emotion_choices(words: Words) -> list[tuple[str, str]]:
     """All nine, with emoji."""
     return [(f"{each.emoji} {words.label(each.name)}", each.name) for each in EMOTIONS]
+
+
+def unchecked(payload: str | float | None) -> str:
+    """What was chosen, also on a page that was opened before this server started."""
+    return str(payload or "")
 
 
 def _models(service: Service, words: Words) -> list[tuple[str, str]]:

@@ -74,7 +74,7 @@ def timeline(record: Mapping[str, Any], outline: Envelope | None, sound: str | N
     return (
         f'<figure class="em-timeline" data-seconds="{duration:.3f}"><div class="em-tracks">{wave}'
         f'{_ribbon(found, duration, words)}{areas}<div class="em-head" hidden></div></div>'
-        f"{_axis(duration)}{player}</figure>"
+        f"{_axis(duration)}{_legend(found, words)}{player}</figure>"
     )
 
 
@@ -195,6 +195,22 @@ def _area(times: Any, lower: Any, upper: Any, duration: float) -> str:
     there = [f"{a:.2f} {1 - b:.3f}" for a, b in zip(x, upper, strict=True)]
     back = [f"{a:.2f} {1 - b:.3f}" for a, b in zip(x[::-1], lower[::-1], strict=True)]
     return f"M{'L'.join(there + back)}Z"
+
+
+def _legend(found: list[Stretch], words: Words) -> str:
+    """Which colour is what, and how much of the time it has."""
+    seconds: dict[str, float] = {}
+    for each in found:
+        seconds[each.emotion] = seconds.get(each.emotion, 0.0) + each.end - each.start
+    total = sum(seconds.values())
+    if len(seconds) < 2 or total <= 0:
+        return ""
+    items = "".join(
+        f'<li><i style="background:{emotion(name).colour}"></i>{escape(words.label(name))} '
+        f"{percent(share / total)}</li>"
+        for name, share in sorted(seconds.items(), key=lambda each: -each[1])
+    )
+    return f'<ul class="em-legend" aria-label="{escape(words("shares"))}">{items}</ul>'
 
 
 def _axis(duration: float) -> str:

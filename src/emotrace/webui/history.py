@@ -14,13 +14,14 @@ from emotrace.server.service import Service
 from emotrace.store import Kept, Page, Store
 from emotrace.webui.analyse import failed
 from emotrace.webui.calls import Calls, caller
-from emotrace.webui.controls import QUIET, emotion_choices
+from emotrace.webui.controls import QUIET, emotion_choices, unchecked
 from emotrace.webui.downloads import kept_links
 from emotrace.webui.markup import MARKS, note, percent
 from emotrace.webui.result import log_of, result_view
 from emotrace.webui.texts import Words
 
 ANY = ""
+UNBROKEN = str.maketrans("- ", "\N{NON-BREAKING HYPHEN}\N{NO-BREAK SPACE}")
 LIMIT = 25
 """Recordings in one go."""
 
@@ -80,7 +81,7 @@ class _Page:
                     elem_classes="em-list",
                     elem_id="em-list",
                 )
-                chosen.preprocess = _as_it_is  # type: ignore[method-assign]  # the store knows what there is
+                chosen.preprocess = unchecked  # type: ignore[method-assign]  # the store knows what there is
                 more = gr.Button(words("history.more"), visible=False, size="sm")
             with gr.Column(scale=7, min_width=300):
                 shown = gr.HTML(note(words("history.choose")), js_on_load=None, elem_id="em-history-shown")
@@ -152,7 +153,7 @@ class _Page:
 
     def _line(self, kept: Kept) -> str:
         words, what = self._words, emotion(kept.emotion)
-        when = f"{kept.created.astimezone():%Y-%m-%d\N{NO-BREAK SPACE}%H:%M}"
+        when = f"{kept.created.astimezone():%Y-%m-%d %H:%M}".translate(UNBROKEN)
         parts = [f"{what.emoji} {words.label(what.name)} {percent(kept.confidence)}", kept.source, when]
         if kept.decision is not None:
             parts[0] += f" {MARKS[kept.decision]}"
@@ -222,11 +223,6 @@ class _Page:
 def _filters(review: bool) -> list[Any]:
     """The review queue has all that is doubtful: nothing is searched in it."""
     return [gr.Textbox(interactive=not review), *(gr.Dropdown(interactive=not review) for _ in range(2))]
-
-
-def _as_it_is(payload: str | float | None) -> str:
-    """What was chosen, also on a page that was opened before this server started."""
-    return str(payload or "")
 
 
 def _gone() -> RequestError:

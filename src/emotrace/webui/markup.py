@@ -65,13 +65,14 @@ def note(text: str, kind: str = "note") -> str:
     return f'<p class="em-{kind}" role="{role}">{escape(text)}</p>'
 
 
-def progress(text: str, share: float | None) -> str:
-    """How far something is; None is unknown."""
+def progress(text: str, share: float | None, hint: str = "") -> str:
+    """How far something is, None is unknown, and what else is to be said."""
     value = "" if share is None else f' value="{min(1.0, share):.3f}"'
     shown = "" if share is None else f" <b>{percent(share)}</b>"
+    below = f'<p class="em-small">{escape(hint)}</p>' if hint else ""
     return (
         f'<div class="em-progress" role="status"><span>{escape(text)}{shown}</span>'
-        f'<progress max="1"{value} aria-label="{escape(text)}"></progress></div>'
+        f'<progress max="1"{value} aria-label="{escape(text)}"></progress>{below}</div>'
     )
 
 

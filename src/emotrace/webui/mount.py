@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -21,12 +21,15 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from emotrace.audio import load
 from emotrace.errors import EmotraceError
+from emotrace.outputs.folder import write_wav
 from emotrace.sample import sample_path
 from emotrace.server.access.callers import LOCAL, caller_of
 from emotrace.server.monitoring.logs import log
 from emotrace.server.problems import RequestError
 from emotrace.server.service import Service
+from emotrace.timing import SAMPLING_RATE
 from emotrace.webui import downloads
 from emotrace.webui.answers import quiet
 from emotrace.webui.calls import Calls
@@ -44,6 +47,9 @@ TIDY_SECONDS = 60.0
 POLL_SECONDS = 0.05
 """Between two looks of Gradio's queue for work; by itself it looks every millisecond, in each language, which
 takes time and the interpreter's lock from the recognitions."""
+
+SENTENCE_SECONDS = 3.9
+"""The first sentence of the shipped recording."""
 
 YEAR = 365 * 24 * 3600
 
@@ -87,12 +93,12 @@ def mount(app: FastAPI, service: Service) -> None:
         service: its own.
     """
     place = Workplace(service.settings.data_folder)
-    sample = shutil.copy(sample_path(), place.folder / sample_path().name)
-    calls = Calls(service, place.folder)
+    samples = _samples(place.folder)
+    calls = Calls(service, app.state.jobs, place.folder)
     quiet()
     holder = FastAPI()
     with _environment(calls.uploads.folder), ThreadPoolExecutor(1) as pool:
-        doors = pool.submit(asyncio.run, _doors(holder, calls, Path(sample))).result()
+        doors = pool.submit(asyncio.run, _doors(holder, calls, samples)).result()
     app.include_router(downloads.router(service, calls.shelf))
     _add_pages(app, doors)
     app.router.routes.extend(_Gradio(root_of(language), door) for language, door in doors.items())
@@ -104,13 +110,21 @@ def root_of(language: Language) -> str:
     return f"/ui/{language}"
 
 
-async def _doors(holder: FastAPI, calls: Calls, sample: Path) -> dict[Language, Door]:
+def _samples(folder: Path) -> list[Path]:
+    """Copies of the shipped recording: its first sentence, and all of it."""
+    whole = Path(shutil.copy(sample_path(), folder / sample_path().name))
+    first = folder / "sentence.wav"
+    write_wav(first, [load(whole).samples[: round(SENTENCE_SECONDS * SAMPLING_RATE)]])
+    return [first, whole]
+
+
+async def _doors(holder: FastAPI, calls: Calls, samples: Sequence[Path]) -> dict[Language, Door]:
     """One for each language; made in an event loop, because Gradio would open some that it never closes."""
-    return {language: _door(holder, calls, language, sample) for language in LANGUAGES}
+    return {language: _door(holder, calls, language, samples) for language in LANGUAGES}
 
 
-def _door(holder: FastAPI, calls: Calls, language: Language, sample: Path) -> Door:
-    page = build(calls, Words(language), sample)
+def _door(holder: FastAPI, calls: Calls, language: Language, samples: Sequence[Path]) -> Door:
+    page = build(calls, Words(language), samples)
     page.queue(default_concurrency_limit=None, api_open=False, max_size=calls.service.settings.queue + 256)
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = POLL_SECONDS
     gr.mount_gradio_app(
@@ -119,7 +133,8 @@ def _door(holder: FastAPI, calls: Calls, language: Language, sample: Path) -> Do
         enable_monitoring=False, theme=theme(),
     )  # fmt: skip
     app = holder.router.routes.pop().app  # type: ignore[attr-defined]
-    calls.uploads.share(save_file_to_cache(sample, page.GRADIO_CACHE))  # where it is when it is shown
+    for sample in samples:
+        calls.uploads.share(save_file_to_cache(sample, page.GRADIO_CACHE))  # where it is when it is shown
     return Door(app, root_of(language), calls.uploads)
 
 

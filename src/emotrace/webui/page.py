@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -50,24 +51,24 @@ def theme() -> gr.themes.Base:
     )
 
 
-def build(calls: Calls, words: Words, sample: Path) -> gr.Blocks:
+def build(calls: Calls, words: Words, samples: Sequence[Path]) -> gr.Blocks:
     """The page in one language.
 
     Args:
         calls: answers.
         words: of the language.
-        sample: a recording to try.
+        samples: recordings to try.
     """
     page: gr.Blocks
     with gr.Blocks(title=words("title"), analytics_enabled=False) as page:
         gr.HTML(_head(words), js_on_load=None, elem_id="em-top")
         with gr.Tabs(elem_id="em-tabs"):
             with gr.Tab(words("tab.analyse"), id="analyse"):
-                analyse.build(calls, words, sample)
+                analyse.build(calls, words, samples)
             with gr.Tab(words("tab.live"), id="live"):
                 live.build(words)
-            with gr.Tab(words("tab.batch"), id="batch"):
-                batch.build(calls, words)
+            with gr.Tab(words("tab.batch"), id="batch") as tab:
+                batch.build(calls, words, tab)
             with gr.Tab(words("tab.history"), id="history") as tab:
                 history.build(calls, words, tab)
             with gr.Tab(words("tab.about"), id="about") as tab:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from emotrace.errors import EmotraceError
 from emotrace.labels import emotion
 from emotrace.webui.languages import Language
@@ -23,7 +25,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "tab.about": ("About", "说明"),
     # options
     "recording": ("Recording: upload or record", "录音：上传或现场录制"),
-    "sample": ("Try the example recording", "试用示例录音"),
+    "sample.sentence": ("Example: one sentence", "示例：一句话"),
+    "sample.moods": ("Example: several moods", "示例：多种情绪"),
     "granularity": ("Result", "结果粒度"),
     "granularity.utterance": ("One emotion", "整段一个情绪"),
     "granularity.frame": ("Over time", "随时间变化"),
@@ -44,6 +47,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "preset.customer-service": ("Customer service: telephone calls", "客服：电话录音"),
     "preset.screening": ("Screening: a person looks at each", "筛查：逐条人工复核"),
     "preset.social-robot": ("Social robot: answers at once", "社交机器人：即时应答"),
+    "channel": ("Channel", "声道"),
+    "channel.mean": ("All together", "全部混合"),
+    "channel.0": ("First (left)", "第一声道（左）"),
+    "channel.1": ("Second (right)", "第二声道（右）"),
     "embedding": ("Add the embedding to the downloads", "下载中附带特征向量"),
     "analyse": ("Analyse", "开始分析"),
     # progress and results
@@ -61,6 +68,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "top": ("Three likeliest", "最可能的三种"),
     "scores": ("All scores", "全部得分"),
     "timeline": ("Over time", "时间轴"),
+    "shares": ("Share of the time", "时间占比"),
     "timeline.alt": ("Waveform in the colours of the emotions, {0} long", "按情绪着色的波形，时长 {0}"),
     "segments": ("Segments", "语段"),
     "start": ("From", "开始"),
@@ -113,12 +121,21 @@ TEXTS: dict[str, tuple[str, str]] = {
     "live.segments": ("What was said, stretch by stretch", "逐段结果"),
     "live.curve": ("Probability of each emotion over the last {0} seconds", "最近 {0} 秒内各情绪的概率"),
     "live.denied": (
-        "The browser gave no access to a microphone: allow it for this page and try again.",
-        "浏览器未允许使用麦克风：请为本页面授权后重试。",
+        "The browser gives no access to the microphone: allow it beside the page's address, and try again.",
+        "浏览器未允许使用麦克风：请在地址栏旁允许后重试。",
+    ),
+    "live.missing": (
+        "No microphone was found: connect one and try again, or upload a recording.",
+        "未找到麦克风：请连接麦克风后重试，或上传录音。",
+    ),
+    "live.taken": (
+        "The microphone cannot be opened: close other programs that use it, and try again.",
+        "无法打开麦克风：请关闭正在使用它的其他程序后重试。",
     ),
     "live.insecure": (
-        "Browsers give a microphone to pages with https or on this machine only.",
-        "浏览器只允许 https 页面或本机页面使用麦克风。",
+        "Browsers give a microphone to pages with https or on this machine only: ask for an https address, "
+        "or upload a recording.",
+        "浏览器只允许 https 页面或本机页面使用麦克风：请改用 https 地址，或上传录音。",
     ),
     "live.limit": (
         "The longest time of one stream is over: start again.",
@@ -134,13 +151,41 @@ TEXTS: dict[str, tuple[str, str]] = {
         "选择音频或视频文件，合计不超过 {0}。",
     ),
     "batch.none": ("There are no files yet: choose some.", "还没有文件：请先选择。"),
+    "batch.many": (
+        "One batch takes at most {0} recordings: leave some out.",
+        "每批最多 {0} 个录音：请减少文件。",
+    ),
     "batch.progress": ("{0} of {1} done", "已完成 {0}／{1}"),
+    "batch.left": ("About {0} left.", "约剩 {0}。"),
+    "batch.leave": (
+        "You may close this page: the server goes on, and the result is here when you come back.",
+        "可以关闭本页面：服务器会继续处理，回来后在此查看结果。",
+    ),
+    "batch.stay": (
+        "This server keeps nothing: stay on this page until all is done.",
+        "本服务器不保存结果：全部完成前请勿离开本页面。",
+    ),
+    "batch.cancel": ("Cancel the rest", "取消剩余文件"),
+    "batch.cancelled": ("Cancelled: {0}, {1} left out", "已取消：{0}，未处理 {1} 个"),
+    "batch.earlier": ("Batches", "批次"),
+    "batch.called": ("{0}, recordings: {1}", "{0}，{1} 个文件"),
+    "batch.state.queued": ("waiting", "等待中"),
+    "batch.state.running": ("recognising", "正在识别"),
+    "batch.state.cancelled": ("left out", "未处理"),
+    "batch.state.deleted": ("deleted since", "结果已删除"),
     "batch.done": ("{0} analysed, {1} failed", "已分析 {0} 个，失败 {1} 个"),
+    "batch.more": (
+        "The first {0} of {1}; the files have all.",
+        "仅显示前 {0} 个，共 {1} 个；全部结果见下载文件。",
+    ),
     "batch.name": ("File", "文件"),
-    "batch.length": ("Length", "时长"),
+    "batch.emotion": ("Emotion", "情绪"),
+    "batch.sureness": ("Confidence", "置信度"),
     "batch.verdict": ("Verdict", "判定"),
+    "batch.length": ("Length", "时长"),
     "batch.all": ("Everything as ZIP", "全部打包 ZIP"),
     "batch.table": ("Table as CSV", "表格 CSV"),
+    "batch.lines": ("Lines of JSON", "逐行 JSON"),
     # history
     "history.off": (
         "This server keeps nothing, so there is no history.",
@@ -177,6 +222,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "about.kept.audio": ("kept, too", "一并保存"),
     "about.kept.no audio": ("not", "不保存"),
+    "about.kept.batch": (
+        "Recordings of a batch wait on this server until they are recognised.",
+        "批量录音在识别完成前保存在本服务器上。",
+    ),
     "about.kept.days": ("Everything is removed after {0} days.", "全部内容在 {0} 天后删除。"),
     "about.kept.ever": ("They stay until somebody deletes them.", "内容会一直保存，直到有人删除。"),
     "about.kept.disk": (
@@ -195,6 +244,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "about.limits.bytes": ("Largest upload", "最大上传"),
     "about.limits.seconds": ("Longest recording", "最长录音"),
     "about.limits.deadline": ("Longest wait for a result", "等待结果的最长时间"),
+    "about.limits.files": ("Recordings of one batch", "每批录音数"),
+    "about.limits.batch": ("Longest recording of a batch", "批量录音最长时长"),
     "about.limits.queue": ("Requests that may wait", "可排队的请求数"),
     "about.models": ("Models", "模型"),
     "about.model.name": ("Name", "名称"),
@@ -214,7 +265,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "about.use.not": ("Not for", "不适用于"),
     "about.use.training": ("Trained on", "训练数据"),
     "about.use.figures": ("Measured", "实测指标"),
-    "about.use.card": ("The model's card is in English.", "以下模型说明为英文原文。"),
     "about.versions": ("Versions", "版本"),
     "about.licences": ("Licences", "许可证"),
     "about.licences.program": ("emotrace: Apache-2.0", "emotrace：Apache-2.0"),
@@ -223,7 +273,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "These pages are made with Gradio (Apache-2.0).",
         "页面由 Gradio（Apache-2.0）构建。",
     ),
-    "about.api": ("For programs there is a REST API: {0}", "程序可使用 REST API：{0}"),
+    "about.api": ("For programs there is a REST API:", "程序可使用 REST API："),
     # errors
     "error": ("Error", "错误"),
     "reconnect": (
@@ -234,6 +284,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.audio": (
         "The file cannot be read as audio: send a recording.",
         "该文件无法作为音频读取：请换一个录音。",
+    ),
+    "error.no-channel": (
+        "The recording has no such channel: take all together, or another.",
+        "录音没有该声道：请选择全部混合或其他声道。",
+    ),
+    "error.job-not-found": (
+        "This batch is not there any more: choose another.",
+        "该批次已不存在：请选择其他批次。",
     ),
     "error.no-audio": ("There is no sound in the file: send a recording.", "文件中没有声音：请换一个录音。"),
     "error.no-speech": (
@@ -302,12 +360,13 @@ class Words:
         """Whether there is such a text."""
         return key in TEXTS
 
-    def for_script(self) -> dict[str, str]:
+    def for_script(self) -> dict[str, Any]:
         """What the page's own script says: errors by their code, and a few words more."""
         said = {key.removeprefix("error."): self(key) for key in TEXTS if key.startswith("error.")}
         more = {"microphone": "live.denied", "lost": "live.lost", "leave": "sign out"}
         more |= {"error": "error", "reconnect": "reconnect"}
-        return said | {name: self(key) for name, key in more.items()}
+        microphones = {name: self(f"live.{name}") for name in ("denied", "missing", "taken", "insecure")}
+        return {**said, **{name: self(key) for name, key in more.items()}, "microphones": microphones}
 
     def label(self, name: str) -> str:
         """Name of an emotion."""
@@ -320,5 +379,10 @@ class Words:
         >>> Words("zh").error(NoSpeechError("no speech in 'talk.wav'"))
         '录音中没有语音：请检查麦克风，或换一个录音。'
         """
-        code = error.code if isinstance(error, EmotraceError) else "other"
+        return self.problem(error.code if isinstance(error, EmotraceError) else "other", str(error))
+
+    def problem(self, code: str, reason: str = "") -> str:
+        """The same of an error's code and its own sentence."""
+        if code == "audio" and " has no channel " in reason:
+            code = "no-channel"
         return self(f"error.{code}") if f"error.{code}" in TEXTS else self("error.other")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from fastapi import Request
 
@@ -64,6 +67,40 @@ class JobDesk:
             await asyncio.to_thread(self._files.remove, job)
         return kept
 
+    async def take_files(
+        self, recordings: Sequence[tuple[str, Path]], fields: Mapping[str, str], caller: Caller
+    ) -> str:
+        """Keep a job of files that are on this machine already, and stay where they are; its id.
+
+        Args:
+            recordings: name and path of each.
+            fields: of the form.
+            caller: whose it is.
+
+        Raises:
+            EmotraceError: it is refused.
+        """
+        if len(recordings) > self._settings.job_files:
+            raise RequestError(
+                "limit", f"{len(recordings)} recordings came; one job has at most {self._settings.job_files}"
+            )
+        return await asyncio.to_thread(self._take_files, recordings, fields, caller)
+
+    def _take_files(
+        self, recordings: Sequence[tuple[str, Path]], fields: Mapping[str, str], caller: Caller
+    ) -> str:
+        self._check()
+        job, folder = self._files.new()
+        form = Form(dict(fields), {"audio": []})
+        try:
+            with output_errors("jobs"):
+                for number, (name, path) in enumerate(recordings):
+                    form.files["audio"].append(Upload(name, _linked(path, folder / f"upload-{number}")))
+            return self._keep(job, form, caller, None)
+        except BaseException:
+            self._files.remove(job)
+            raise
+
     def _check(self) -> None:
         if not self._service.settings.history:
             raise RequestError(
@@ -106,6 +143,16 @@ class JobDesk:
         asked.options(self._settings, self._service.presets)
         card = registry.find(self._service.resolve(asked.model)).card
         check_card(card, clips=bool(clips))
+
+
+def _linked(path: Path, place: Path) -> BinaryIO:
+    """A file under another name, too; closed, as those of a form are that was read."""
+    try:
+        os.link(path, place)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(path, place)
+    with place.open("rb") as file:
+        return file
 
 
 def _key(request: Request) -> str | None:

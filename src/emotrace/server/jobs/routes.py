@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -107,6 +108,25 @@ class JobDoor:
             raise RequestError("job-not-found", f"there is no job {job[:64]!r}; GET /v1/jobs lists yours")
         return found
 
+    async def hand_in(
+        self, recordings: Sequence[tuple[str, Path]], fields: Mapping[str, str], caller: Caller
+    ) -> str:
+        """See :meth:`~emotrace.server.jobs.desk.JobDesk.take_files`."""
+        job = await self.desk.take_files(recordings, fields, caller)
+        self.wake()
+        return job
+
+    def cancel(self, job: str, caller: Caller) -> None:
+        """Begin no further recording of a job.
+
+        Raises:
+            RequestError: ``job-not-found``.
+            StoreError: the database cannot be reached.
+        """
+        found = self.found(job, caller)
+        self.service.open().jobs.cancel(found.id, caller.owner, actor=caller.key)
+        self.leave_out(found.id)
+
     def delete(self, job: str, caller: Caller) -> None:
         """Forget a job with its uploads and results.
 
@@ -206,9 +226,7 @@ def _add_ending(routes: APIRouter, door: JobDoor) -> None:
     )
     def cancel(request: Request, job: str) -> Response:
         caller = require(request, "recognize")
-        found = door.found(job, caller)
-        door.service.open().jobs.cancel(found.id, caller.owner, actor=caller.key)
-        door.leave_out(found.id)
+        door.cancel(job, caller)
         return _answer(Job.of(door.found(job, caller)))
 
     @routes.delete(

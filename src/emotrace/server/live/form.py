@@ -9,18 +9,15 @@ from pydantic import Field
 
 from emotrace.audio import Limits
 from emotrace.errors import OptionError
-from emotrace.options import Options
 from emotrace.pipeline import PipelineOptions
 from emotrace.postprocess.presets import Preset
-from emotrace.server.forms import RecognitionForm
+from emotrace.server.forms import RecognitionForm, TuningForm
 from emotrace.server.settings import Settings
 
 Smooth = Literal["none", "vote", "voting", "ewma", "median", "hmm", "hmm-online", "viterbi"]
 
-_TUNING = ("window", "alpha", "dwell", "lag")
 
-
-class StreamForm(Options):
+class StreamForm(TuningForm):
     """What a client says first.
 
     Attributes:
@@ -30,11 +27,8 @@ class StreamForm(Options):
         channels: of the frames, interleaved.
         channel: take one channel, from 0; else the mean of all.
         hop: seconds between two emotion messages while somebody speaks; null is the model's own.
-        smooth: how they are smoothed, and emotion over time of the result; none leaves both as they are.
-        window: readings, and frames of the result, of vote or median.
-        alpha: weight of the newest in ewma.
-        dwell: expected seconds in one emotion, for hmm, hmm-online and viterbi.
-        lag: seconds that hmm-online looks ahead.
+        smooth: how they are smoothed, and emotion over time of the result; none leaves both as they are. The
+            tuning is of both: their frames are the readings, and the steps of the result.
         preset: rules of the verdicts.
         checks: run the signal checks.
         model: an installed model; auto is the server's own.
@@ -54,10 +48,6 @@ class StreamForm(Options):
     channel: Annotated[int, Field(ge=0)] | None = None
     hop: Annotated[float, Field(ge=0.1, le=60)] | None = None
     smooth: Smooth = "hmm-online"
-    window: int | None = None
-    alpha: float | None = None
-    dwell: float | None = None
-    lag: float | None = None
     preset: str = "default"
     checks: bool = True
     model: str = "auto"
@@ -77,7 +67,7 @@ class StreamForm(Options):
                 f"option channel is {self.channel}; expected less than channels, which is {self.channels}"
             )
         fields: dict[str, Any] = {name: getattr(self, name) for name in ("preset", "checks", "channel")}
-        fields |= {name: value for name in _TUNING if (value := getattr(self, name)) is not None}
+        fields |= self.tuning()
         if self.smooth != "none":
             fields["smooth"] = self.smooth
         form = RecognitionForm.of(granularity="frame" if self.frames else "segment", **fields)

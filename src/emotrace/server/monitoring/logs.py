@@ -108,7 +108,9 @@ class TextLines(logging.Formatter):
         fields = {**_fields(record), "request": note().id or None}
         record.fields = "".join(f" {key}={value}" for key, value in fields.items() if value is not None)
         head, newline, trace = super().format(record).partition("\nTraceback")
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in head) + newline + trace
+        if not head.isprintable():
+            head = "".join(c if c.isprintable() else repr(c)[1:-1] for c in head)
+        return head + newline + trace
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

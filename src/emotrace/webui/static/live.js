@@ -46,8 +46,7 @@
         await this.open();
       } catch (problem) {
         this.close();
-        const unsafe = !window.isSecureContext || !navigator.mediaDevices;
-        this.say(unsafe ? "insecure" : this.media ? "lost" : "denied", true);
+        this.say(this.media ? "lost" : window.emotraceWhy(problem), true);
       }
     }
 

@@ -87,5 +87,58 @@
     banner.append(form);
   });
   if (caller) watch.observe(document.documentElement, { childList: true, subtree: true });
+  // A microphone that cannot be had: Gradio's recorder says nothing of it.
+  const reasons = { NotFoundError: "missing", NotReadableError: "taken" };
+  const why = (problem) => {
+    if (!window.isSecureContext || !navigator.mediaDevices) return "insecure";
+    return reasons[problem.name] || "denied";
+  };
+  window.emotraceWhy = why;
+  const explain = (problem) => {
+    const recorder = document.getElementById("em-audio");
+    document.getElementById("em-unheard")?.remove();
+    if (!problem || !recorder?.offsetParent) return;
+    const text = document.createElement("p");
+    Object.assign(text, { id: "em-unheard", className: "em-error", role: "alert" });
+    text.textContent = said().microphones[why(problem)];
+    recorder.after(text);
+  };
+  const media = navigator.mediaDevices;
+  if (media) {
+    const open = media.getUserMedia.bind(media);
+    media.getUserMedia = async (...wanted) => {
+      try {
+        const stream = await open(...wanted);
+        explain(null);
+        return stream;
+      } catch (problem) {
+        explain(problem);
+        throw problem;
+      }
+    };
+  } else
+    document.addEventListener("click", (event) => {
+      if (event.target.closest("#em-audio .record-button")) explain(new Error());
+    });
+  // Each tab has an address: reloading, going back and switching the language stay on it.
+  const tab = (id) => document.querySelector(`[role="tab"][data-tab-id="${CSS.escape(id)}"]`);
+  const go = () => {
+    const wanted = tab(location.hash.slice(1) || "analyse");
+    if (wanted && wanted.ariaSelected !== "true") wanted.click();
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a.em-switch");
+    if (link) link.hash = location.hash;
+    const clicked = event.target.closest('[role="tab"][data-tab-id]');
+    const id = clicked && clicked.dataset.tabId;
+    if (clicked && id !== (location.hash.slice(1) || "analyse")) location.hash = id;
+  });
+  window.addEventListener("hashchange", go);
+  const first = new MutationObserver(() => {
+    if (!tab("analyse")) return;
+    first.disconnect();
+    go();
+  });
+  if (location.hash) first.observe(document.documentElement, { childList: true, subtree: true });
   for (const name of ["timeupdate", "seeked"]) document.addEventListener(name, follow, true);
 })();
