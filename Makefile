@@ -7,6 +7,12 @@ BIN := .venv/bin
 
 .PHONY: demo test test-all peer check format bench train-compact evaluate-compact sample docs clean
 
+# One sentence instead of what pip says about an old Python, before an environment is made with it.
+OLD_PYTHON := $(shell $(PYTHON) -c 'import sys; sys.version_info < (3, 10) and sys.stdout.write(sys.version.split()[0])')
+ifneq ($(OLD_PYTHON),)
+$(error $(PYTHON) is Python $(OLD_PYTHON); expected 3.10 or later: name another, as in `make demo PYTHON=python3.12`)
+endif
+
 # The base install (no torch) and the plot extra, in an environment of its own.
 .venv-demo/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-demo

@@ -149,7 +149,7 @@ def load(
 
     Returns:
         ``requests``, ``seconds``, ``rate`` per second, ``p50``, ``p95``, ``p99`` and ``max`` in ms,
-        ``statuses``, ``broken`` connections, ``cpu_ms`` of the service for each request.
+        ``statuses``, ``broken`` connections by what broke, ``cpu_ms`` of the service for each request.
     """
     used = served.cpu_seconds
     command = ["wrk", "--threads", "1", "--timeout", "120s", "--script", str(LUA)]

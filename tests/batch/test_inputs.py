@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -31,6 +32,21 @@ def test_folders_patterns_and_files(tmp_path: Path) -> None:
     assert named(folder / "notes.doc") == ["notes.doc"]
     [nothing] = jobs(folder / "*.mp3")
     assert nothing.failure is not None and "nothing matches" in nothing.failure.reason
+
+
+def test_patterns_with_two_stars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = clips(tmp_path / "in", 1)
+    clips(folder / "a" / "b", 1)
+    clips(folder / ".hidden", 1)
+    for loop in ("one", "two"):  # together more paths than could ever be listed
+        (folder / "a" / loop).symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    every = ["in/c00.wav", "in/a/b/c00.wav"]
+    for pattern in ("in/**/*.wav", "in/**", "./in/**/*.wav", "**/c0?.wav", f"{tmp_path}/in/**/*.[w]av"):
+        assert [os.path.relpath(job.file) for job in jobs(pattern)] == every
+    assert [job.file for job in jobs("**/b/*.wav")] == ["in/a/b/c00.wav"]
+    assert [job.file for job in jobs("in/*/**/b/**/*.wav")] == ["in/a/b/c00.wav"]
+    assert named("in/**/.*/*.wav") == ["c00.wav"]
 
 
 def test_the_output_folder_inside_the_inputs_is_left_out(tmp_path: Path) -> None:
@@ -101,7 +117,7 @@ def test_text_lists(tmp_path: Path) -> None:
         str(tmp_path / "in/c00.wav"),
         str(tmp_path / " 空 格.wav"),
     ]
-    given = list(jobs_of(["-"], stdin=b"two\nlines.wav\0\xff.wav\0"))
+    given = list(jobs_of(["-"], stdin=io.BytesIO(b"two\nlines.wav\0\xff.wav\0")))
     assert [job.file for job in given] == ["two\nlines.wav", os.fsdecode(b"\xff.wav")]
 
 

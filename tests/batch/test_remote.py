@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emotrace.audio import Limits
-from emotrace.batch import remote
+from emotrace.batch import remote, remote_listing, urls
 from emotrace.batch.jobs import Job
 from emotrace.batch.manifests import jobs_of
 from emotrace.batch.runner import run_batch
@@ -78,7 +78,7 @@ def test_folders_patterns_and_objects(store: Any, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_several_pages(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "PAGE_KEYS", 2)
+    monkeypatch.setattr(remote_listing, "PAGE_KEYS", 2)
     names = [f"{folder}{number}.wav" for folder in ("", "a/", "a/b/", "c/") for number in range(5)]
     for name in names:
         store.pipe_file(f"{BUCKET}/{name}", b"x")
@@ -211,7 +211,7 @@ def test_urls_that_are_refused(url: str, told: str, tmp_path: Path) -> None:
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "PACKAGES", {"s3": "emotrace[cloud]"})
+    monkeypatch.setattr(urls, "PACKAGES", {"s3": "emotrace[cloud]"})
 
     def missing(_name: str, **_options: object) -> None:
         raise ImportError("no s3fs")
@@ -223,5 +223,5 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_chain_of_urls_is_no_way_out() -> None:
     with pytest.raises(InputError):
-        remote.check_url("simplecache::s3://bucket/a.wav")
-    assert remote.is_remote("s3://bucket/x::https://host/a.wav")
+        urls.check_url("simplecache::s3://bucket/a.wav")
+    assert urls.is_remote("s3://bucket/x::https://host/a.wav")

@@ -142,28 +142,6 @@ def test_presets_of_ones_own(fake: Run, happy: Path, tmp_path: Path) -> None:
     assert (verdict["decision"], [reason["code"] for reason in verdict["reasons"]]) == ("flag", ["too-short"])
 
 
-def test_every_option_of_smoothing_is_a_flag(run: Run) -> None:
-    from typing import get_args
-
-    from emotrace.postprocess.options import Method
-
-    _, page, _ = run("analyze", "--help")
-    for method in get_args(Method):
-        assert method in page
-    for flag in (
-        "--window",
-        "--alpha",
-        "--dwell",
-        "--evidence",
-        "--lag",
-        "--trend",
-        "--preset",
-        "--presets",
-        "--no-checks",
-    ):
-        assert flag in page
-
-
 def test_the_embedding_only_if_asked_for(fake: Run, happy: Path) -> None:
     _, out, _ = fake("analyze", happy, "--json", "--embedding")
     assert len(records(out)[0]["embedding"]) == 2

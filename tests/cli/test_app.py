@@ -39,6 +39,11 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
             "emotrace: standard output cannot be written: no space left on device; write it elsewhere\n",
         ),
         (
+            PermissionError(errno.EACCES, "", "barred"),
+            3,
+            "emotrace: 'barred' cannot be read: permission denied\n",
+        ),
+        (
             KeyError("a\nb"),
             1,
             "emotrace: unexpected error, a bug of emotrace: KeyError: 'a\\nb' (EMOTRACE_DEBUG=1",

@@ -153,3 +153,24 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["source"] == str(odd)
     assert "a\\udcff.wav" in (tmp_path / "t.csv").read_text("utf-8")
     assert names(tmp_path / "out")[0].startswith("outputs_")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("run", "NAME"), 3),
+        (("run", ".", "--out", "NAME"), 7),
+        (("watch", "NAME", "--out", "out"), 3),
+        (("batch", ".", "--out", "NAME"), 7),
+        (("outputs", "list", "NAME"), 3),
+        (("analyze", "talk.wav", "--csv", "NAME"), 7),
+        (("analyze", "talk.wav", "--out", "NAME"), 7),
+    ],
+)
+def test_a_place_that_the_system_does_not_look_up_is_no_bug(
+    tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    write(tmp_path / "talk.wav", square(0.4))
+    done = run(*(word.replace("NAME", 300 * "x") for word in arguments), cwd=tmp_path)
+    assert done.returncode == code
+    assert "a bug of emotrace" not in done.stderr

@@ -1,18 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from emotrace import errors
 from emotrace.cli import exit_codes
 from emotrace.errors import EmotraceError
-
-
-def below(kind: type[EmotraceError]) -> Iterator[type[EmotraceError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from below(child)
+from tests.error_tree import below
 
 
 @pytest.mark.parametrize("kind", [k for k in below(EmotraceError) if k is not EmotraceError])

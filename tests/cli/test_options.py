@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import get_args
 
 import pytest
 
 from emotrace.cli.commands import root
-from emotrace.cli.options import Smoother
+from emotrace.cli.options import Smoother, Tuning
 from emotrace.postprocess.options import (
     DWELL,
     EVIDENCE,
@@ -19,6 +20,11 @@ from emotrace.postprocess.options import (
 
 def test_the_smoothers_are_those_of_the_library() -> None:
     assert set(get_args(Smoother)) == {*get_args(Method), "voting"}
+
+
+def test_every_number_that_tunes_one_is_a_flag() -> None:
+    made_elsewhere = {"method", "step", "prior", "transitions"}
+    assert {field.name for field in fields(Tuning)} == SmoothingOptions.model_fields.keys() - made_elsewhere
 
 
 @pytest.mark.parametrize("command", ["analyze", "smooth"])

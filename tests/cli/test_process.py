@@ -17,6 +17,7 @@ import pytest
 
 from emotrace.sample import sample_path
 from tests.cli.command import COMMAND, environment, run, square, unmeasured, write
+from tests.clock import wait_for
 from tests.outputs.made import names
 
 
@@ -30,14 +31,6 @@ def start(*arguments: str | Path, **options: Any) -> Any:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     options = {**pipes, "env": environment(), **options}
     return subprocess.Popen([*COMMAND, *map(str, arguments)], **options)
-
-
-def wait_for(condition: Any, what: str) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.02)
 
 
 def test_standard_input(sound: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emotrace.cli import progress
-from emotrace.cli.progress import Watch
+from emotrace.cli.progress import Steps, Watch
 from tests.cli.command import square, write
 from tests.cli.conftest import Run
 
@@ -94,3 +94,18 @@ def test_the_command_shows_progress_of_a_long_recording(fake: Run, show: Show, t
     assert "long.wav" in text
     assert "does not exist" in text
     assert "\x1b" not in out
+
+
+def test_the_steps_of_long_work_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", terminal := _Terminal())
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    with Steps() as steps:
+        steps("download model.pt", 0, 1_950_000_000)
+        steps("download model.pt", 1_950_000_000, 1_950_000_000)
+        steps("write the graph", 0, 1)
+        steps("wait for another", 0, 0)
+    text = terminal.getvalue()
+    for step in ("download model.pt (1.95 GB)", "write the graph", "wait for another"):
+        assert step in text

@@ -59,6 +59,12 @@ def test_several_recordings_are_one_line_each() -> None:
     assert "neutral 5.0 %, angry 2.0 %" in lines[0]
 
 
+def test_on_a_narrow_terminal_a_line_for_each_leaves_the_runners_up_out() -> None:
+    [first, _] = shown(made("a.wav"), made("b.wav"), colour=True).splitlines()
+    assert "happy" in first
+    assert "neutral" not in first
+
+
 def test_a_timeline_joins_steps_and_shows_pauses() -> None:
     result = made(track=track(["happy"] * 25 + [None] * 10 + ["sad"] * 15))
     text = shown(result, granularity="frame")

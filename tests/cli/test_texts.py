@@ -8,7 +8,7 @@ import pytest
 from emotrace.cli.texts import TEXTS, Language, label_text, language_of, reason_text, warning_text
 from emotrace.labels import EMOTIONS
 from emotrace.models.encoder import FakeEncoder
-from emotrace.postprocess.rules import RULES
+from emotrace.postprocess.rule_table import RULES
 from emotrace.recognition import Recognizer
 
 

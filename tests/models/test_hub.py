@@ -269,9 +269,13 @@ def test_a_repository_without_a_checkpoint(hub: Hub, place: Place) -> None:
 def test_no_network(hub: Hub, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = "http://127.0.0.1:9"
     monkeypatch.setenv("MODELSCOPE_ENDPOINT", nobody)
+    monkeypatch.setenv("HF_ENDPOINT", "http://user:secret@127.0.0.1:9")
     point_to(nobody, monkeypatch)
-    with pytest.raises(DownloadError, match=r"cannot be downloaded \(.*\); check the network"):
+    with pytest.raises(
+        DownloadError, match=r"cannot be downloaded \(.*127\.0\.0\.1:9'\); check the net"
+    ) as told:
         place.module.look(place.repository, None)
+    assert "secret" not in str(told.value)
 
 
 def test_an_answer_that_does_not_come(hub: Hub, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

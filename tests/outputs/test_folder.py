@@ -30,6 +30,9 @@ def test_a_file_in_a_folder_that_may_not_be_written_is_told_before_the_work(tmp_
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="permission denied"):
         check_file(tmp_path / "t.csv")
+    tmp_path.chmod(0o000)
+    with pytest.raises(OutputError, match="permission denied"):
+        check_file(tmp_path / "t.csv")
     assert check_file(Path(os.devnull)) == Path(os.devnull)
 
 

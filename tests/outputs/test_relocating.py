@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +26,6 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> None:
         real(source, target)
 
     monkeypatch.setattr("emotrace.outputs.relocating.os.rename", rename)
-
-
-@pytest.fixture
-def other_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on another file system."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("no second file system")
-    place = memory / f"emotrace-test-{os.getpid()}-{tmp_path.name}"
-    place.mkdir()
-    yield place
-    shutil.rmtree(place)
 
 
 def filled(root: Path) -> Path:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,16 +52,6 @@ shutil.copytree.__defaults__ = tuple(
 )
 {act}(Sorting(Path({root!r}), CLASSIC, {into}, {copy}))
 """
-
-
-@pytest.fixture
-def other_disk(tmp_path: Path) -> Iterator[Path]:
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("no second file system")
-    place = memory / f"emotrace-crash-{os.getpid()}-{tmp_path.name}"
-    yield place
-    shutil.rmtree(place, ignore_errors=True)
 
 
 def found(root: Path, into: Path) -> dict[str, list[str]]:

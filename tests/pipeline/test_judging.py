@@ -13,18 +13,13 @@ from hypothesis.extra import numpy as arrays
 
 from emotrace.errors import OptionError
 from emotrace.labels import LABELS
-from emotrace.models.encoder import FakeEncoder
 from emotrace.pipeline import PipelineOptions, judged
 from emotrace.postprocess.methods import smooth
 from emotrace.postprocess.options import Method, SmoothingOptions, prior_of
 from emotrace.postprocess.segments import segments_of
-from emotrace.recognition import Recognizer
 from emotrace.results import EmotionTrack
 from tests.outputs.made import made, segment, track
-from tests.voices import steady
 
-RECOGNIZER = Recognizer(encoder=FakeEncoder())
-CLIP = (steady(2, 3 / 8), 16000)
 METHODS = get_args(Method)
 
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 import emotrace
 from emotrace.errors import OptionError
-from emotrace.models.encoder import FakeEncoder
 from emotrace.pipeline import PipelineOptions, analyse, analyse_many
-from emotrace.postprocess.options import Method
 from emotrace.postprocess.rules import Rules
-from emotrace.recognition import RecognitionOptions, Recognizer
+from emotrace.recognition import RecognitionOptions
 from emotrace.segmentation import signal_quality
-from tests.voices import steady
-
-RECOGNIZER = Recognizer(encoder=FakeEncoder())
-CLIP = (steady(2, 3 / 8), 16000)
-METHODS = get_args(Method)
 
 
 def test_what_the_steps_need_is_read() -> None:

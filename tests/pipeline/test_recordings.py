@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ import pytest
 from emotrace.errors import NoSpeechError
 from emotrace.models.encoder import FakeEncoder
 from emotrace.pipeline import PipelineOptions, analyse, analyse_many
-from emotrace.postprocess.options import Method
 from emotrace.postprocess.segments import change_points, time_shares
 from emotrace.recognition import Recognizer
 from emotrace.results import Failure, Recognition, Smoothing
@@ -22,7 +21,6 @@ from tests.voices import steady, voice
 
 RECOGNIZER = Recognizer(encoder=FakeEncoder())
 CLIP = (steady(2, 3 / 8), 16000)
-METHODS = get_args(Method)
 
 
 def smoothing(method: str, **values: Any) -> PipelineOptions:

@@ -11,13 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotrace.errors import InputError, OptionError
+from emotrace.postprocess.intervals import ScoredClips, clopper_pearson
 from emotrace.postprocess.presets import CLASSIC
 from emotrace.postprocess.rules import Rules
 from emotrace.postprocess.thresholds import (
     MIN_KEPT,
     Goal,
-    ScoredClips,
-    clopper_pearson,
     fit_thresholds,
 )
 from emotrace.postprocess.verdict import judge_scores

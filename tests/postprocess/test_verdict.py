@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from emotrace.errors import OptionError
 from emotrace.labels import LABELS
 from emotrace.postprocess.presets import CLASSIC
-from emotrace.postprocess.rules import CODES, DROPS, RULES, Facts, Rule, Rules
+from emotrace.postprocess.rule_table import CODES, RULES, Facts, Rule
+from emotrace.postprocess.rules import DROPS, Rules
 from emotrace.postprocess.verdict import (
     judge,
     judge_facts,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-import time
 import wave
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from emotrace.server.address import listen, url_of
 from emotrace.server.app import create_app
 from emotrace.server.run import server_of
 from emotrace.server.settings import Settings
+from tests.clock import wait_for as wait_for
 
 TOKEN = "correct-horse-battery"
 ON = {"Authorization": f"Bearer {TOKEN}"}
@@ -106,11 +106,3 @@ def post(url: str, path: str = "/v1/recognitions", content: bytes | None = None,
     """Send one recording."""
     files = {"audio": ("talk.wav", tone() if content is None else content)}
     return httpx2.post(url + path, files=files, data={"checks": "false", **fields}, timeout=60)
-
-
-def wait_for(condition: Any, what: str) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.01)

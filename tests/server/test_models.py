@@ -12,15 +12,8 @@ from emotrace.models.registry import builtin_folder
 from emotrace.recognition import Recognizer
 from emotrace.server.models import Models, resolve
 from emotrace.server.settings import Settings
+from tests.clock import Clock
 from tests.server.served import fake
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_model_is_loaded_once_for_all_who_ask_at_the_same_time() -> None:

@@ -2,18 +2,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 
 from emotrace.errors import EmotraceError, InputError, LimitError, ModelError, ServerError
 from emotrace.server.problems import KINDS, problem_response
-
-
-def below(kind: type[EmotraceError]) -> Iterator[type[EmotraceError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from below(child)
+from tests.error_tree import below
 
 
 def test_every_error_of_the_library_has_a_status() -> None:

@@ -14,6 +14,7 @@ from emotrace.labels import label_index
 from emotrace.models.compact_network import Crnn
 from emotrace.training.corpora import CORPORA, Store, build_store
 from emotrace.training.export import export
+from emotrace.training.sounds import MUSIC, NOISE, SPEECH, VOICE, Shelf, powers
 from tests.audio.tones import encode
 from tests.training.nets import network
 from tests.voices import voice
@@ -85,3 +86,23 @@ def networks() -> list[Crnn]:
 def graph(networks: list[Crnn]) -> bytes:
     """Their ONNX graph."""
     return export(networks)
+
+
+def _shelf(corpora: dict[str, int], seed: int) -> Shelf:
+    groups = {corpus: [f"{corpus}/{i}" for i in range(count)] for corpus, count in corpora.items()}
+    sources = {
+        name: [np.log(powers(voice(12_000, seed=seed + i + 10 * j))).astype(np.float16) for j in range(2)]
+        for i, name in enumerate(n for names in groups.values() for n in names)
+    }
+    return Shelf(sources, groups)
+
+
+@pytest.fixture(scope="module")
+def shelves() -> dict[int, Shelf]:
+    """Spectra of made-up voices under the four kinds of sound."""
+    return {
+        SPEECH: _shelf({"emodb": 6, "emospeech": 6}, 0),
+        VOICE: _shelf({"emogator": 2}, 50),
+        MUSIC: _shelf({"played": 2}, 70),
+        NOISE: _shelf({"non_speech": 2}, 90),
+    }

@@ -1,153 +1,24 @@
-"""What training makes itself: sounds by formula, and augmentation of spectra."""
-
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
-from collections import Counter
-
 import numpy as np
-import pytest
-import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor
 
-from emotrace.models.compact_network import BANDS, FrontEnd, pitch_hz
-from emotrace.training import augment
-from emotrace.training.synthetic import RATE, SECONDS, non_speech
-from tests.voices import voice
-
-seeds = st.integers(0, 2**31)
+from emotrace.segmentation.bands import BANDS
+from emotrace.training.sounds import MUSIC, NOISE, SNR_RANGE, SPEECH, Mixer, Shelf, active
 
 
-def spectra(clips: int = 3, samples: int = 16_000) -> Tensor:
-    return torch.cat([FrontEnd()(torch.from_numpy(voice(samples, seed))[None]) for seed in range(clips)])
+def test_examples_are_windows_with_what_is_known_of_them(shelves: dict[int, Shelf]) -> None:
+    mixer = Mixer(shelves, np.random.default_rng(0))
+    examples = [mixer.example(60) for _ in range(80)]
+    assert {e.kind for e in examples} >= {SPEECH, MUSIC, NOISE}
+    for example in examples:
+        assert example.power.shape == (60, BANDS)
+        assert np.isfinite(example.power).all()
+        assert (example.power > 0).all()
+        assert np.isnan(example.snr_db) or SNR_RANGE[0] <= example.snr_db <= SNR_RANGE[1]
+        assert example.kind in (-1, SPEECH) or np.isnan(example.snr_db)
 
 
-SPECTRA = spectra()
-ONES = torch.ones(len(SPECTRA))
-
-
-# -- sounds --------------------------------------------------------------------------------------------
-
-
-def test_ninety_sounds_of_six_kinds_none_of_them_twice() -> None:
-    sounds = non_speech()
-    kinds = Counter(name.rsplit("-", 1)[0] for name in sounds)
-    assert kinds == {"noise": 20, "melody": 30, "tones": 15, "sweep": 5, "hum": 10, "clicks": 10}
-    assert len({samples.tobytes() for samples in sounds.values()}) == 90
-
-
-def test_sounds_are_finite_and_of_one_loudness_and_length() -> None:
-    for samples in non_speech().values():
-        assert samples.dtype == np.float32
-        assert samples.shape == (int(RATE * SECONDS),)
-        assert np.abs(samples).max() == pytest.approx(0.3, abs=1e-6)
-        assert samples.std() > 1e-3
-
-
-def test_sounds_are_the_same_in_every_run_and_disturb_nobodys_random_numbers() -> None:
-    code = """
-import hashlib
-import numpy as np
-from emotrace.training.synthetic import non_speech
-before = np.random.get_state()[1].tolist()
-sounds = [np.round(s * 1e4).astype("<i2") for s in non_speech().values()]
-assert np.random.get_state()[1].tolist() == before
-print(hashlib.sha256(np.concatenate(sounds).tobytes()).hexdigest())
-"""
-    here = np.concatenate([np.round(s * 1e4).astype("<i2") for s in non_speech().values()])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == hashlib.sha256(here.tobytes()).hexdigest()
-
-
-# -- augmentation --------------------------------------------------------------------------------------
-
-
-@given(seed=seeds)
-@settings(max_examples=15, deadline=None)
-def test_every_change_keeps_the_shape_and_stays_finite(seed: int) -> None:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        n, frames = len(SPECTRA), SPECTRA.shape[1]
-        speed, factor = augment.uniform(n, 0.85, 1.18), augment.uniform(n, 0.84, 1.19)
-        warped = augment.warp(SPECTRA, int(frames / 1.2), speed, factor, factor)
-        assert warped.shape == (n, int(frames / 1.2), 2 * BANDS)
-        wet = augment.reverberate(
-            SPECTRA, float(augment.uniform(1, 0.15, 0.8)), float(augment.uniform(1, -3, 12))
-        )
-        noise = SPECTRA.flip(0)
-        mixed, mean = augment.add_noise(SPECTRA, noise, 30 * torch.rand(n))
-        line = augment.equaliser(n, 4.0) + augment.telephone(n)
-        masked = augment.mask_stripes(torch.stack([SPECTRA, SPECTRA], 1))
-        assert wet.shape == mixed.shape == SPECTRA.shape
-        assert mean.shape == line.shape == (n, 2 * BANDS)
-        assert masked.shape == (n, 2, frames, 2 * BANDS)
-        for part in (warped, wet, mixed, mean, line, masked):
-            assert torch.isfinite(part).all()
-
-
-def test_warping_by_one_is_the_same_clip() -> None:
-    same = augment.warp(SPECTRA, 50, ONES, ONES, ONES)
-    assert (same - SPECTRA[:, :50]).abs().max() < 0.01
-
-
-def test_speed_shortens_and_pitch_moves_up() -> None:
-    ramp = torch.arange(100.0)[None, :, None].expand(1, 100, 2 * BANDS).contiguous()
-    fast = augment.warp(ramp, 50, 2 * torch.ones(1), torch.ones(1), torch.ones(1))
-    assert fast[0, :, 0] == pytest.approx(2 * np.arange(50), abs=1e-3)
-    line = torch.zeros(1, 4, 2 * BANDS)
-    line[:, :, BANDS + 20] = 1.0  # 110 Hz
-    octave = augment.warp(line, 4, torch.ones(1), torch.ones(1), 2 * torch.ones(1))
-    assert int(octave[0, 0, BANDS:].argmax()) == 40
-    assert pitch_hz()[40] == pytest.approx(220)
-    assert torch.equal(octave[0, 0, :BANDS], torch.zeros(BANDS))
-
-
-@pytest.mark.parametrize("snr_db", [0.0, 10.0, 30.0])
-def test_noise_comes_in_at_the_level_that_was_asked_for(snr_db: float) -> None:
-    speech = 3 * torch.rand(2, 50, 2 * BANDS)
-    noise = torch.full((2, 50, 2 * BANDS), 7.0)
-    mixed, mean = augment.add_noise(speech, noise, torch.full((2,), snr_db))
-    power = torch.exp(speech[:, :, :BANDS]).mean((1, 2))
-    added = (torch.exp(mixed) - torch.exp(speech))[:, :, :BANDS].mean((1, 2))
-    assert (10 * torch.log10(power / added)).numpy() == pytest.approx(snr_db, abs=0.05)
-    assert torch.exp(mean[:, :BANDS]).mean(1).numpy() == pytest.approx(added.numpy(), rel=1e-3)
-
-
-def test_noise_only_adds() -> None:
-    mixed, _ = augment.add_noise(SPECTRA, SPECTRA.flip(0), torch.zeros(len(SPECTRA)))
-    assert (mixed >= SPECTRA - 1e-4).all()
-
-
-def test_reverberation_rings_on_and_never_rings_before() -> None:
-    burst = torch.full((1, 60, 2 * BANDS), -20.0)
-    burst[:, 20] = 0.0
-    wet = augment.reverberate(burst, 0.4, 0.0)
-    assert (wet[:, :20] - burst[:, :20]).abs().max() < 0.75  # the floor rings too, by at most as much again
-    tail = wet[0, 21:50, 0]
-    assert (tail.diff() < 0).all()
-    fall_db = float(tail[0] - tail[20]) / augment.LN_PER_DB
-    assert fall_db == pytest.approx(60 * 0.2 / 0.4, abs=1)
-
-
-def test_a_telephone_lets_the_middle_through() -> None:
-    response = augment.telephone(8) / augment.LN_PER_DB
-    hz = augment.CENTRES_HZ
-    assert (response[:, (hz > 400) & (hz < 3000)] == 0).all()
-    assert (response[:, hz < 120] < -6).all()
-    assert (response[:, hz > 4500] < -20).all()
-    assert response.min() >= -60 - 1e-3
-
-
-def test_stripes_are_zeros_and_not_everything() -> None:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        masked = augment.mask_stripes(torch.ones(16, 2, 100, 2 * BANDS))
-    assert set(masked.flatten().tolist()) == {0.0, 1.0}
-    share = masked.mean((1, 2, 3))
-    assert (share >= (1 - 24 / 100) * (1 - 48 / 160)).all()
-    assert share.min() < 1
-    assert torch.equal(masked[:, 0], masked[:, 1])
+def test_active_frames_are_the_loud_ones() -> None:
+    power = np.full((100, BANDS), 1e-9, np.float32)
+    power[20:40] = power[45:60] = 1e-3
+    assert np.array_equal(np.flatnonzero(active(power)), np.arange(20, 60))

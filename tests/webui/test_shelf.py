@@ -15,14 +15,8 @@ from emotrace.recognition import Recognizer
 from emotrace.server.problems import RequestError
 from emotrace.webui import shelf as module
 from emotrace.webui.shelf import KEPT_SECONDS, Batch, Shelf, Shelved, remove_old
+from tests.clock import Clock
 from tests.server.served import tone
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def put(shelf: Shelf, owner: str = "ann", **more: Any) -> tuple[str, Path]:

@@ -8,9 +8,11 @@ import pytest
 import emotrace.webui
 from emotrace.errors import EmotraceError
 from emotrace.labels import EMOTIONS
+from emotrace.models import registry
 from emotrace.postprocess.presets import BUILTIN
 from emotrace.server.problems import KINDS, RequestError
-from emotrace.webui.controls import GRANULARITIES, SMOOTHERS
+from emotrace.webui.card_texts import in_language
+from emotrace.webui.controls import CHANNELS, GRANULARITIES, SMOOTHERS
 from emotrace.webui.languages import LANGUAGES, language_of
 from emotrace.webui.texts import TEXTS, Words
 
@@ -38,6 +40,8 @@ def test_every_choice_has_a_name() -> None:
             assert words(f"granularity.{each}")
         for each in SMOOTHERS:
             assert words(f"smooth.{each}")
+        for each in CHANNELS:
+            assert words(f"channel.{each}")
         assert all(words(f"preset.{name}") for name in BUILTIN)
         assert len({words.label(each.name) for each in EMOTIONS}) == 9
 
@@ -47,8 +51,12 @@ def test_no_text_is_left_over() -> None:
         path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py") if path.name != "texts.py"
     )
     used += (FOLDER / "texts.py").read_text(encoding="utf-8").partition("class Words")[2]
-    script = (FOLDER / "static" / "live.js").read_text(encoding="utf-8")
+    script = "".join(path.read_text(encoding="utf-8") for path in (FOLDER / "static").glob("*.js"))
     made = (
+        "name.",
+        "sample.",
+        "channel.",
+        "batch.",
         "granularity.",
         "smooth.",
         "preset.",
@@ -61,6 +69,13 @@ def test_no_text_is_left_over() -> None:
     for key in TEXTS:
         spoken = f'"{key}"' in used or f"'{key}'" in used or key.startswith(made) or key.endswith(".short")
         assert spoken or (key.startswith("live.") and key.removeprefix("live.") in script), key
+
+
+def test_the_built_in_model_s_card_is_told_in_chinese() -> None:
+    card = registry.find("compact").card
+    for text in (card.intended_use, card.not_for, card.training_data):
+        assert text and re.search(r"[\u4e00-\u9fff]", in_language(text, "zh")), text
+        assert in_language(text, "en") == text
 
 
 @pytest.mark.parametrize(

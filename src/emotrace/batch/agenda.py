@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from emotrace.batch import remote
+from emotrace.batch import urls
 from emotrace.batch.entries import Kind, add_kinds
 from emotrace.batch.index import PAGE, Index, state_text
 from emotrace.batch.jobs import Job, file_state
@@ -162,11 +162,11 @@ def _states(index: Index, jobs: list[Job], keys: list[bytes]) -> list[tuple[int,
     """The states of files; a store is asked only for objects of which an earlier result may be."""
 
     def state(job: Job, key: bytes) -> tuple[int, int] | None:
-        if job.failure or job.state or (remote.is_remote(job.file) and key not in index):
+        if job.failure or job.state or (urls.is_remote(job.file) and key not in index):
             return job.state
         return file_state(job.file)
 
-    if not any(remote.is_remote(job.file) and job.state is None for job in jobs):
+    if not any(urls.is_remote(job.file) and job.state is None for job in jobs):
         return list(map(state, jobs, keys))
     with ThreadPoolExecutor(QUESTIONS) as pool:
         return list(pool.map(state, jobs, keys))

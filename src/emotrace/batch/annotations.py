@@ -31,7 +31,7 @@ class AnnotationSink:
         self.name = form.name
         self._form, self._stage = form, stage
         self._folder = stage.path(self.name)
-        self._names = Names()
+        self._names = Names(stage.path(f"{self.name}-names.sqlite"))
         self._file: str | None = None
         self._wanted = ""
         self._parts: list[Annotation] = []
@@ -54,7 +54,8 @@ class AnnotationSink:
         self._stage.publish(self.name)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Let go of the names."""
+        self._names.close()
 
     def _flush(self) -> None:
         parts, self._parts = self._parts, []

@@ -26,7 +26,7 @@ class ClassicSink:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._names = Names()
+        self._names = Names(stage.path("classic-names.sqlite"))
 
     def write(self, entry: Entry) -> None:
         """See :meth:`~emotrace.batch.sinks.Sink.write`; a failure stands in ``summary.json`` only."""
@@ -43,7 +43,8 @@ class ClassicSink:
         """All took their names already; the next run writes them again."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Let go of the names."""
+        self._names.close()
 
     def _save(self, name: str, embedding: Array) -> None:
         with output_errors(self._stage.out / name), self._stage.path(name).open("wb") as file:

@@ -26,6 +26,8 @@ PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA temp_store = FILE;
 PRAGMA cache_size = -16000;
+"""
+_TABLE = """
 CREATE TABLE logged (key BLOB PRIMARY KEY, offset INTEGER, code TEXT, state TEXT, again INTEGER)
 WITHOUT ROWID;
 CREATE INDEX place ON logged (offset);
@@ -49,56 +51,34 @@ class Logged:
     again: bool = False
 
 
-class Index(Mapping[bytes, Logged]):
-    """Where the entry of each key is, in a file; in the order of the log; used from any thread.
+class Tables:
+    """SQL tables in a file that goes when they are closed; used from any thread.
 
     Args:
-        path: of the file; what is there goes.
+        path: of the file; what is there goes. None keeps them in memory.
+        script: makes them.
 
     Raises:
         OutputError: it cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None, script: str) -> None:
         self._path = path
         self._lock = threading.Lock()
-        with output_errors(path):
-            path.unlink(missing_ok=True)
+        if path is not None:
+            with output_errors(path):
+                path.unlink(missing_ok=True)
         with self._explained():
-            self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._base.executescript(_SETTINGS)
+            self._base = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._base.executescript(_SETTINGS + script)
             self._base.execute("BEGIN")  # never ended: nothing has to outlive the run
 
     def close(self) -> None:
         """Remove the file."""
         self._base.close()
-        with suppress(OSError):
-            self._path.unlink()
-
-    def __getitem__(self, key: bytes) -> Logged:
-        command = "SELECT offset, code, state, again FROM logged WHERE key = ?"
-        for offset, code, state, again in self.rows(command, (key,)):
-            return Logged(offset, code, state_of(state), bool(again))
-        raise KeyError(key)
-
-    def __iter__(self) -> Iterator[bytes]:
-        command = "SELECT offset, key FROM logged WHERE offset > ? ORDER BY offset LIMIT ?"
-        last = -1
-        while page := self.rows(command, (last, PAGE)):
-            yield from (key for _, key in page)
-            last = page[-1][0]
-
-    def __len__(self) -> int:
-        return int(self.rows("SELECT count(*) FROM logged")[0][0])
-
-    def put(self, key: bytes, logged: Logged) -> None:
-        """The entry of a key is there now.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        row = (key, logged.offset, logged.code, state_text(logged.state), logged.again)
-        self.rows("INSERT OR REPLACE INTO logged VALUES (?, ?, ?, ?, ?)", row)
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink()
 
     def rows(self, command: str, values: Sequence[Any] = ()) -> list[Any]:
         """What an SQL command gives.
@@ -125,7 +105,46 @@ class Index(Mapping[bytes, Logged]):
         except sqlite3.Error as problem:
             full = "full" in str(problem)
             code = errno.ENOSPC if full else errno.EIO
-            raise output_error(self._path, OSError(code, str(problem))) from problem
+            raise output_error(self._path or Path(), OSError(code, str(problem))) from problem
+
+
+class Index(Tables, Mapping[bytes, Logged]):
+    """Where the entry of each key is, in a file; in the order of the log; used from any thread.
+
+    Args:
+        path: of the file; what is there goes.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, _TABLE)
+
+    def __getitem__(self, key: bytes) -> Logged:
+        command = "SELECT offset, code, state, again FROM logged WHERE key = ?"
+        for offset, code, state, again in self.rows(command, (key,)):
+            return Logged(offset, code, state_of(state), bool(again))
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[bytes]:
+        command = "SELECT offset, key FROM logged WHERE offset > ? ORDER BY offset LIMIT ?"
+        last = -1
+        while page := self.rows(command, (last, PAGE)):
+            yield from (key for _, key in page)
+            last = page[-1][0]
+
+    def __len__(self) -> int:
+        return int(self.rows("SELECT count(*) FROM logged")[0][0])
+
+    def put(self, key: bytes, logged: Logged) -> None:
+        """The entry of a key is there now.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        row = (key, logged.offset, logged.code, state_text(logged.state), logged.again)
+        self.rows("INSERT OR REPLACE INTO logged VALUES (?, ?, ?, ?, ?)", row)
 
 
 def state_text(state: tuple[int, int] | None) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emotrace.batch import remote
+from emotrace.batch import remote, urls
 from emotrace.results import Failure, Recognition
 
 
@@ -56,7 +56,7 @@ class Job:
         parts: list[object] = [self.start, self.end]
         if self.failure is not None:
             parts.append(self.failure.reason)
-        local = self.file and not remote.is_url(self.file)
+        local = self.file and not urls.is_url(self.file)
         place = os.path.abspath(self.file) if local else self.file  # noqa: PTH100
         text = _encoded(place) + b"\0" + repr(parts).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(text, digest_size=16).digest()
@@ -125,7 +125,7 @@ def file_state(file: str) -> tuple[int, int] | None:
 
     Of an object in a store, the second is a number that changes with its content.
     """
-    if remote.is_remote(file):
+    if urls.is_remote(file):
         return remote.state(file)
     try:
         status = os.stat(file)  # noqa: PTH116

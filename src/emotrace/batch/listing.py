@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,8 @@ def meant_by(argument: str, leave_out: str | None = None) -> Iterator[str | Fail
 
     A folder means every audio file in it and below it, by name, but nothing that is hidden; links to folders
     are not followed, so no loop of them is. A pattern (``*``, ``?``, ``[``, ``**``) means what it matches,
-    but ``**`` does not go into what a batch wrote; a path that exists is never taken for a pattern.
+    but ``**`` follows no link either, and does not go into what a batch wrote; a path that exists is never
+    taken for a pattern.
 
     Args:
         argument: a path or a pattern.
@@ -45,21 +47,20 @@ def meant_by(argument: str, leave_out: str | None = None) -> Iterator[str | Fail
     if os.path.isdir(argument):  # noqa: PTH112 - a Path would lose './' and the like
         yield from in_folder(argument, leave_out)
     elif glob.has_magic(argument) and not os.path.lexists(argument):
-        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
-        if not matches:
+        found = False
+        inside = lru_cache(maxsize=256)(partial(_is_inside, folder=leave_out))
+        for match in _anywhere(argument) if "**" in Path(argument).parts else sorted(glob.glob(argument)):  # noqa: PTH207
+            found = True
+            if inside(os.path.dirname(match)):  # noqa: PTH120
+                continue
+            if os.path.isdir(match):  # noqa: PTH112
+                yield from in_folder(match, leave_out)
+            else:
+                yield f".{os.sep}{match}" if match == "-" else match
+        if not found:
             yield Failure(
                 argument, "audio", f"nothing matches the pattern {argument!r}; expected audio files"
             )
-        inside = lru_cache(maxsize=256)(partial(_is_inside, folder=leave_out))
-        written = lru_cache(maxsize=256)(partial(_is_output, start=_fixed(argument)))
-        for match in matches:
-            folder = os.path.dirname(match)  # noqa: PTH120
-            if inside(folder) or ("**" in argument and written(folder)):
-                continue
-            if os.path.isdir(match) and "**" not in argument:  # noqa: PTH112
-                yield from in_folder(match, leave_out)
-            elif not os.path.isdir(match):  # noqa: PTH112
-                yield f".{os.sep}{match}" if match == "-" else match
     else:
         yield argument
 
@@ -111,10 +112,37 @@ def _fixed(pattern: str) -> Path:
     return Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
 
 
-def _is_output(place: str, start: Path) -> bool:
-    """Whether a batch wrote to a folder, or to one above it and below ``start``."""
-    folders = itertools.takewhile(lambda folder: folder != start, (Path(place), *Path(place).parents))
-    return any((folder / STATE_FOLDER).is_dir() for folder in folders)
+def _anywhere(pattern: str) -> Iterator[str]:
+    """The files that a pattern with ``**`` matches; as in a folder, links to folders are not followed."""
+    start = _fixed(pattern)
+    wanted = Path(pattern).parts[len(start.parts) :]
+    hidden = any(part.startswith(".") for part in wanted)
+    for place, folders, files in os.walk(start):
+        if STATE_FOLDER in folders and place != str(start):  # what a batch wrote
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if hidden or not name.startswith("."))
+        between = Path(place).parts[len(start.parts) :]
+        for name in sorted(files):
+            if _fits((*between, name), wanted):
+                yield str(Path(place, name))
+
+
+def _fits(names: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether names of folders and a file are what parts of a pattern mean.
+
+    >>> _fits(["a", "b", "c.wav"], ["**", "*.wav"]), _fits(["a", ".b", "c.wav"], ["**", "*.wav"])
+    (True, False)
+    """
+    if not parts:
+        return not names
+    if parts[0] == "**" and _fits(names, parts[1:]):
+        return True
+    if not names or (names[0].startswith(".") and not parts[0].startswith(".")):
+        return False
+    if parts[0] == "**":
+        return _fits(names[1:], parts)
+    return fnmatch.fnmatch(names[0], parts[0]) and _fits(names[1:], parts[1:])
 
 
 def _identity(folder: str) -> tuple[int, int] | None:

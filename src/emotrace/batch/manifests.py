@@ -9,15 +9,17 @@ folder of the list. A row that is wrong is one failed input; the others are done
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
-from emotrace.batch import remote
+from emotrace.batch import remote, remote_listing, urls
 from emotrace.batch.jobs import Job, segment_times
 from emotrace.batch.listing import SUFFIXES, meant_by
 from emotrace.errors import InputError, MissingExtraError, NoAudioError, ObjectStoreError
@@ -34,7 +36,9 @@ LARGEST_LIST = 1 << 30
 """Bytes of the largest list or table that is fetched from an object store."""
 
 
-def jobs_of(inputs: Sequence[str], leave_out: str | None = None, stdin: bytes | None = None) -> Iterator[Job]:
+def jobs_of(
+    inputs: Sequence[str], leave_out: str | None = None, stdin: IO[bytes] | None = None
+) -> Iterator[Job]:
     """The jobs that the arguments of a batch mean, in order.
 
     Args:
@@ -50,8 +54,9 @@ def jobs_of(inputs: Sequence[str], leave_out: str | None = None, stdin: bytes | 
     for given in inputs:
         suffix = Path(given).suffix.lower()
         if given == "-":
-            yield from _listed(stdin or b"", "")
-        elif remote.is_url(given) and not os.path.lexists(given):
+            with _kept(stdin or io.BytesIO()) as kept:
+                yield from _listed(kept, "")
+        elif urls.is_url(given) and not os.path.lexists(given):
             yield from _remote(given, suffix)
         elif suffix in LISTS | TABLES and os.path.isfile(given):  # noqa: PTH113
             yield from (_text_list if suffix in LISTS else _table)(given, suffix)
@@ -64,17 +69,17 @@ def _remote(url: str, suffix: str) -> Iterator[Job]:
     """What a URL means: objects, or a list or table in a store."""
     found = False
     try:
-        remote.check_url(url)
+        urls.check_url(url)
         if suffix in LISTS | TABLES:
             yield from _remote_list(url, suffix)
             return
-        for name, state in remote.objects(url, lambda name: Path(name).suffix.lower() in SUFFIXES):
+        for name, state in remote_listing.objects(url, lambda name: Path(name).suffix.lower() in SUFFIXES):
             found = True
             yield Job(name, state=state)
         if not found:
             raise NoAudioError(f"{url!r} holds no audio file; expected at least one")
     except (InputError, ObjectStoreError) as error:
-        shown = remote.without_secrets(url)
+        shown = urls.without_secrets(url)
         yield Job(shown, failure=Failure(shown, error.code, str(error)))
 
 
@@ -82,7 +87,7 @@ def _remote_list(url: str, suffix: str) -> Iterator[Job]:
     data = remote.small(url, LARGEST_LIST)
     folder = url.rpartition("/")[0]
     if suffix in LISTS:
-        yield from _listed(data, folder)
+        yield from _listed(io.BytesIO(data), folder)
         return
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place) / f"list{suffix}"
@@ -93,37 +98,60 @@ def _remote_list(url: str, suffix: str) -> Iterator[Job]:
 
 def _placed(folder: str, name: str) -> str:
     """A name in a list, as a path or URL of its own."""
-    if remote.is_url(name):
+    if urls.is_url(name):
         return name
-    return f"{folder}/{name}" if remote.is_remote(folder) else os.path.join(folder, name)  # noqa: PTH118
+    return f"{folder}/{name}" if urls.is_remote(folder) else os.path.join(folder, name)  # noqa: PTH118
 
 
 def _named(folder: str, name: str, start: float = 0.0, end: float | None = None, **more: Any) -> Job:
     """The job of a name in a list."""
     place = _placed(folder, name)
-    if not remote.is_url(place):
+    if not urls.is_url(place):
         return Job(place, start, end, **more)
     try:
-        remote.check_url(place)
+        urls.check_url(place)
     except InputError as error:
-        shown = remote.without_secrets(place)
+        shown = urls.without_secrets(place)
         return Job(shown, start, end, Failure(shown, error.code, str(error)), **more)
     return Job(place, start, end, **more)
 
 
 def _text_list(path: str, _suffix: str) -> Iterator[Job]:
-    with _explained(path):
-        data = Path(path).read_bytes()
-    yield from _listed(data, os.path.dirname(path))  # noqa: PTH120
+    with _explained(path), open(path, "rb") as file:  # noqa: PTH123
+        yield from _listed(file, os.path.dirname(path))  # noqa: PTH120
 
 
-def _listed(data: bytes, folder: str) -> Iterator[Job]:
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    lines = data.split(b"\0") if b"\0" in data else data.split(b"\n")
-    for line in lines:
-        name = os.fsdecode(line if b"\0" in data else line.rstrip(b"\r"))
+def _kept(source: IO[bytes]) -> IO[bytes]:
+    """A copy that can be read twice, on disk."""
+    with output_errors(tempfile.gettempdir()):
+        kept = tempfile.TemporaryFile()  # noqa: SIM115
+        shutil.copyfileobj(source, kept)
+        kept.seek(0)
+    return kept
+
+
+def _listed(file: IO[bytes], folder: str) -> Iterator[Job]:
+    """The jobs of a text list, which may have millions of lines."""
+    nulls = any(b"\0" in block for block in _blocks(file))
+    file.seek(0)
+    for number, line in enumerate(_until_null(file) if nulls else file):
+        if number == 0:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        name = os.fsdecode(line if nulls else line.removesuffix(b"\n").rstrip(b"\r"))
         if name.strip():
             yield _named(folder, name)
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: file.read(1 << 20), b"")
+
+
+def _until_null(file: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for block in _blocks(file):
+        *whole, rest = (rest + block).split(b"\0")
+        yield from whole
+    yield rest
 
 
 def _table(path: str, suffix: str, folder: str | None = None, shown: str | None = None) -> Iterator[Job]:
@@ -147,7 +175,7 @@ def _job(row: Mapping[str, Any] | str, folder: str, place: str) -> Job:
             raise ValueError("there is no file in this row")
         start, end = segment_times(row.get(cells.get("start", "")), row.get(cells.get("end", "")))
     except ValueError as error:
-        source = remote.without_secrets(_placed(folder, name)) if name else place
+        source = urls.without_secrets(_placed(folder, name)) if name else place
         return Job(source, failure=Failure(source, "input", f"{place}: {error}"), extra=extra)
     return _named(folder, name, start, end, extra=extra)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,11 @@ from emotrace.batch.options import BatchOptions, BatchReport, OnProgress
 from emotrace.batch.runner import run_batch
 from emotrace.batch.sinks import JSON_LINES_FILE
 from emotrace.batch.sorted_folders import SortedFolders
-from emotrace.batch.summary import SUMMARY_FILE
 from emotrace.errors import EmotraceError
 from emotrace.outputs.clip import clip_mp3
 from emotrace.outputs.quality_report import write_reports
-from emotrace.outputs.records import dumps
 from emotrace.outputs.report import CLIP_SECONDS, Language, Report
-from emotrace.outputs.writing import output_errors, replacing
+from emotrace.outputs.writing import output_errors
 from emotrace.postprocess.presets import Preset
 from emotrace.results import Array, Failure
 
@@ -77,35 +77,47 @@ def run_all(
     Raises:
         EmotraceError: see :func:`~emotrace.batch.runner.run_batch`.
     """
-    folder, channel = Path(out), engine.options.recognition.channel
-    batch = run_batch(jobs, out, engine, options, on_progress=on_progress, on_failure=on_failure)
-    if batch.stopped is not None:
-        return batch
+    channel, limits = engine.options.recognition.channel, engine.options.recognition.limits
 
     def sound(source: str) -> Iterator[Array]:
-        return stream(source, channel=channel, limits=engine.options.recognition.limits)
+        return stream(source, channel=channel, limits=limits)
 
-    folders = SortedFolders(folder, strict=delivery.strict, audio=sound if delivery.audio else None)
+    return run_batch(
+        jobs,
+        out,
+        engine,
+        options,
+        on_progress=on_progress,
+        on_failure=on_failure,
+        finish=partial(_deliver, Path(out), delivery, sound),
+    )
+
+
+def _deliver(
+    folder: Path, delivery: Delivery, sound: Callable[[str], Iterator[Array]], summary: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Sort the results of ``results.jsonl`` and write the reports; what the summary has to say of it."""
     report, items = Report(), []
-    for record in _records(folder / JSON_LINES_FILE):
-        if "error" in record:
-            report.add_failure(record["source"], record["error"]["reason"])
-            continue
-        item = folders.put(record)
-        report.add(item, record)
-        items.append(item)
-    batch.record["stale"] = folders.finish()
+    with closing(
+        SortedFolders(folder, strict=delivery.strict, audio=sound if delivery.audio else None)
+    ) as folders:
+        for record in _records(folder / JSON_LINES_FILE):
+            if "error" in record:
+                report.add_failure(record["source"], record["error"]["reason"])
+                continue
+            item = folders.put(record)
+            report.add(item, record)
+            items.append(item)
+        more = {"stale": folders.finish(), **report.sorted_counts}
     write_reports(folder, items, delivery.preset, delivery.language)
-    batch.record.update(report.sorted_counts)
     report.write(
         folder / REPORT_FILE,
-        batch.record,
+        {**summary, **more},
         player=lambda source: _clip(sound, source),
         title=delivery.title,
         language=delivery.language,
     )
-    _write_summary(folder / SUMMARY_FILE, batch)
-    return batch
+    return more
 
 
 def _records(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -123,9 +135,3 @@ def _clip(sound: Callable[[str], Iterator[Array]], source: str) -> bytes:
         return clip_mp3(sound(source), CLIP_SECONDS)
     except EmotraceError:
         return b""
-
-
-def _write_summary(path: Path, batch: BatchReport) -> None:
-    with replacing(path) as temporary:
-        text = dumps({**batch.record, "failures": batch.failures}, indent=2) + "\n"
-        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))

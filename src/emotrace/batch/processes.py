@@ -7,8 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from emotrace.batch.jobs import Job, Outcome, file_state
@@ -20,6 +23,18 @@ from emotrace.results import Failure, ModelInfo
 
 TRIES = 2
 """So many processes may a recording end before it is a failure; the first may have had another reason."""
+
+AHEAD = 2
+"""Recordings that a process is told of at a time, so that it never waits for the next one."""
+
+
+@dataclass(slots=True)
+class _Doing:
+    """A recording that a process was told of: jobs without an outcome, and how many processes it ended."""
+
+    file: str
+    left: list[Job]
+    ended: int = 0
 
 
 class ProcessWorker:
@@ -42,16 +57,31 @@ class ProcessWorker:
         Raises:
             EmotraceError: the model cannot be loaded, or is another one.
         """
+        doing: deque[_Doing] = deque()
+        told = 0  # of them the process knows
         try:
-            for unit in units:
-                left = list(unit.jobs)
-                for tried in range(1, TRIES + 1):
-                    how = yield from self._outcomes(unit.file, left)
-                    if how is None:
-                        break
+            while True:
+                doing.extend(_Doing(unit.file, list(unit.jobs)) for unit in islice(units, AHEAD - len(doing)))
+                if not doing:
+                    break
+                try:
+                    if self._process is None:
+                        self._start()
+                        told = 0
+                    for each in islice(doing, told, None):
+                        self._tell(Unit(each.file, tuple(each.left)))
+                    told = len(doing)
+                    while (outcome := self._answer()) is not None:
+                        doing[0].left.remove(outcome.job)
+                        yield outcome
+                    doing.popleft()
+                    told -= 1
+                except _EndedError as ended:
                     go_on()
-                    if tried == TRIES:
-                        yield from (Outcome(job, lost(job, how), 0.0, file_state(job.file)) for job in left)
+                    doing[0].ended += 1
+                    if doing[0].ended == TRIES:
+                        for job in doing.popleft().left:
+                            yield Outcome(job, lost(job, str(ended)), 0.0, file_state(job.file))
             if self._process is not None:
                 with suppress(_EndedError):
                     self._tell(None)  # it may end in peace
@@ -66,19 +96,6 @@ class ProcessWorker:
             process = self._process
         if process is not None:
             process.kill()
-
-    def _outcomes(self, file: str, left: list[Job]) -> Generator[Outcome, None, str | None]:
-        """Outcomes of jobs, which are taken out of ``left``; how the process ended if it did."""
-        try:
-            if self._process is None:
-                self._start()
-            self._tell(Unit(file, tuple(left)))
-            while (outcome := self._answer()) is not None:
-                left.remove(outcome.job)
-                yield outcome
-        except _EndedError as ended:
-            return str(ended)
-        return None
 
     def _start(self) -> None:
         with self._changing:

@@ -17,7 +17,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 import emotrace
-from emotrace.batch import remote
+from emotrace.batch import urls
 from emotrace.batch.engine import OnBegin, bug, check_able, not_told
 from emotrace.batch.jobs import Job, Outcome, file_state
 from emotrace.batch.ray_session import Session, cluster_errors
@@ -208,6 +208,6 @@ def _blocks(units: Iterable[Unit], actors: int) -> Iterator[Block]:
 
 def _size(unit: Unit) -> int:
     state = unit.jobs[0].state
-    if state is None and not remote.is_remote(unit.file):
+    if state is None and not urls.is_remote(unit.file):
         state = file_state(unit.file)
     return state[0] if state else 0

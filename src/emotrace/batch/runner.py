@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from itertools import chain
 from pathlib import Path
@@ -23,7 +23,12 @@ from emotrace.batch.staging import Stage
 from emotrace.batch.summary import SUMMARY_FILE, Tally, write_summary
 from emotrace.errors import InputError, OptionError
 from emotrace.outputs.formats import ANNOTATIONS
+from emotrace.outputs.writing import output_errors
 from emotrace.results import Failure
+
+Finish = Callable[[dict[str, Any]], Mapping[str, Any]]
+"""Called while the folder is locked and the tables are there, with what the summary says; what it gives goes
+into the summary, too."""
 
 
 def run_batch(
@@ -34,6 +39,7 @@ def run_batch(
     *,
     on_progress: OnProgress | None = None,
     on_failure: Callable[[Failure], None] | None = None,
+    finish: Finish | None = None,
 ) -> BatchReport:
     """Do a batch, or what is left of it.
 
@@ -48,6 +54,7 @@ def run_batch(
         options: None is ``BatchOptions()``.
         on_progress: called after each input.
         on_failure: told each failure as it happens.
+        finish: see :data:`Finish`; not called if the batch stops before its end.
 
     Raises:
         InputError: there is no job, or the folder holds something else, such as results of another model.
@@ -67,11 +74,11 @@ def run_batch(
         )
         run = _Run(log, agenda, engine, options, on_progress, on_failure)
         stopped = run.work()
-        tally, outputs = (
-            (Tally(), ()) if stopped else _write(folder, log, agenda, options.formats, run.figures)
-        )
+        tally, outputs, record = Tally(), tuple[str, ...](), dict[str, Any]()
+        if stopped is None:
+            outputs, record = _write(folder, log, agenda, options.formats, tally, run.figures, finish)
         return BatchReport(
-            record={**tally.record(), **run.figures()},
+            record=record or {**tally.record(), **run.figures()},
             failures=tally.failures,
             outputs=outputs,
             stopped=stopped,
@@ -214,8 +221,9 @@ def _check_place(out: Path) -> None:
     """Refuse to write over what no batch wrote, and what looks like a URL."""
     if _URL.match(str(out)) and not out.exists():
         raise OptionError(f"out is {str(out)!r}; expected a folder of this machine, not a URL")
-    if (out / FOLDER / RUN_FILE).exists():
-        return
+    with output_errors(out):
+        if (out / FOLDER / RUN_FILE).exists():
+            return
     for name in (CSV_FILE, JSON_LINES_FILE, PARQUET_FOLDER, SUMMARY_FILE, *ANNOTATIONS):
         if os.path.lexists(out / name):
             raise InputError(
@@ -228,10 +236,11 @@ def _write(
     log: Log,
     agenda: Agenda,
     formats: tuple[str, ...],
+    tally: Tally,
     figures: Callable[[], dict[str, Any]],
-) -> tuple[Tally, tuple[str, ...]]:
-    """The tables, from the log."""
-    tally = Tally()
+    finish: Finish | None,
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The tables, from the log; their names, and what the summary says."""
     with Stage(out, out / FOLDER / STAGE_FOLDER) as stage, ExitStack() as stack:
         sinks = open_sinks(stage, formats, stack, agenda.extra)
         for entry in _entries(log, agenda):
@@ -240,8 +249,10 @@ def _write(
                 sink.write(entry)
         for sink in sinks:
             sink.publish()
-        write_summary(stage, {**tally.record(), **figures()}, tally.failures)
-    return tally, (*(sink.name for sink in sinks), SUMMARY_FILE)
+        record = {**tally.record(), **figures()}
+        record.update(finish(record) if finish else {})
+        write_summary(stage, record, tally.failures)
+    return (*(sink.name for sink in sinks), SUMMARY_FILE), record
 
 
 def _entries(log: Log, agenda: Agenda) -> Iterator[Entry]:

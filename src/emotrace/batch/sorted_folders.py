@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from emotrace.batch.listing import STATE_FOLDER
 from emotrace.batch.naming import Names, wanted_name
 from emotrace.errors import EmotraceError
 from emotrace.outputs.folder import AUDIO_FILE, RESULT_FILE, write_wav
@@ -43,8 +44,7 @@ class SortedFolders:
         self, out: Path, *, strict: bool = False, audio: Callable[[str], Iterable[Array]] | None = None
     ) -> None:
         self._out, self._strict, self._audio = out, strict, audio
-        self._names = Names()
-        self._put: set[str] = set()
+        self._names = Names(out / STATE_FOLDER / "names.sqlite")
         for place in PLACES:
             with output_errors(out / place):
                 is_place(out / place)
@@ -65,7 +65,6 @@ class SortedFolders:
         low = verdict.decision == "drop" or (self._strict and verdict.decision == "flag")
         status = LOW_QUALITY if low else NORMAL
         name = self._names.take(PATTERN + wanted_name({"file": record["source"], "start": 0.0, "end": None}))
-        self._put.add(name)
         target = self._out / status / name
         other = self._out / (NORMAL if low else LOW_QUALITY) / name
         text = dumps(record, indent=2) + "\n"
@@ -78,6 +77,10 @@ class SortedFolders:
             if other.is_dir() and not other.is_symlink():
                 shutil.rmtree(other)
         return Sorted(name, f"{status}/{name}", status, parse_result(record), verdict, "none", failure)
+
+    def close(self) -> None:
+        """Let go of the names."""
+        self._names.close()
 
     def finish(self) -> int:
         """All were put: what an earlier run put, and this one did not, goes to ``stale``.
@@ -97,7 +100,7 @@ class SortedFolders:
                 names.take(there.name)
             for place in PLACES:
                 for folder in sorted((self._out / place).glob(f"{PATTERN}*")):
-                    if folder.name not in self._put and folder.is_dir() and not folder.is_symlink():
+                    if not self._names.has(folder.name) and folder.is_dir() and not folder.is_symlink():
                         (self._out / STALE).mkdir(exist_ok=True)
                         folder.rename(self._out / STALE / names.take(folder.name))
                         moved += 1

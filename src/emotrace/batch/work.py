@@ -9,7 +9,7 @@ from functools import partial
 from itertools import groupby
 
 from emotrace.audio import Source
-from emotrace.batch import remote
+from emotrace.batch import remote, urls
 from emotrace.batch.cutting import segments_of
 from emotrace.batch.jobs import Job, Outcome, file_state
 from emotrace.errors import EmotraceError
@@ -60,7 +60,7 @@ def outcomes_of(
         on_bug: see :data:`OnBug`.
         go_on: called now and then; what it raises ends the work.
     """
-    if not remote.is_remote(unit.file):
+    if not urls.is_remote(unit.file):
         yield from _outcomes(unit, unit.file, file_state(unit.file), recognizer, options, on_bug, go_on)
         return
     try:
@@ -119,7 +119,7 @@ def _timed(
         result = work()
     except Exception as error:
         result = _failure(job, error, on_bug)
-    if not remote.is_remote(job.file) and file_state(job.file) != state:  # of an object a copy was read
+    if not urls.is_remote(job.file) and file_state(job.file) != state:  # of an object a copy was read
         reason = f"{job.file!r} was changed while it was read; run the same again once it is complete"
         result = Failure(job.file, "audio", reason)
     return Outcome(job, result, time.perf_counter() - begin, state)

@@ -14,6 +14,7 @@ from typing import Any
 from emotrace.cli import exit_codes
 from emotrace.cli.messages import tell, unexpected
 
+_CANNOT_LOOK = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG})
 _CANNOT_WRITE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 
@@ -88,6 +89,9 @@ def _explain(problem: Exception) -> int:
         reason = (problem.strerror or str(problem)).lower()
         tell(f"standard output cannot be written: {reason}; write it elsewhere")
         return exit_codes.OUTPUT
+    if isinstance(problem, OSError) and problem.errno in _CANNOT_LOOK and problem.filename is not None:
+        tell(f"{os.fsdecode(problem.filename)!r} cannot be read: {os.strerror(problem.errno or 0).lower()}")
+        return exit_codes.INPUT
     tell(unexpected(problem))
     return exit_codes.BUG
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 
@@ -268,7 +268,7 @@ def _formats(given: list[str] | None) -> tuple[str, ...]:
     return ("csv", "jsonl")
 
 
-def _stdin(inputs: list[str]) -> bytes | None:
+def _stdin(inputs: list[str]) -> BinaryIO | None:
     import sys
 
     from emotrace.errors import InputError, OptionError
@@ -279,4 +279,4 @@ def _stdin(inputs: list[str]) -> bytes | None:
         raise OptionError("standard input ('-') was given twice; it can be read once")
     if sys.stdin is None:
         raise InputError("standard input is closed; expected a list of recordings on it")
-    return sys.stdin.buffer.read()
+    return sys.stdin.buffer

@@ -19,6 +19,9 @@ from emotrace.results import Recognition, SignalQuality
 BAR = 24
 """Cells of a bar that says 100 %."""
 
+WIDE = 110
+"""Cells of a terminal from which a line for a recording has room for the runners-up."""
+
 FEW = 40
 """So many segments are shown if they were not asked for."""
 
@@ -62,8 +65,10 @@ class Tables:
 
     def _row(self, result: Recognition) -> Iterator[Text]:
         line = self._bar_line(result.emotion, result.confidence, width=BAR // 2)
-        others = ", ".join(f"{self._label(name)} {_percent(score)}" for name, score in result.top(3)[1:])
-        line.append("  " + set_cell_size(others, 38), "dim")
+        line.append("  ")
+        if not self._console.is_terminal or self._console.width >= WIDE:
+            others = ", ".join(f"{self._label(name)} {_percent(score)}" for name, score in result.top(3)[1:])
+            line.append(set_cell_size(others, 38), "dim")
         line.append(set_cell_size(self._seconds(result.duration), 12), "dim")
         line.append(one_line(result.source))
         yield line

@@ -98,7 +98,7 @@ CATALOGUE: Mapping[str, Published] = {
         Published(
             "emotion2vec_plus_large",
             _both("emotion2vec_plus_large"),
-            163,
+            162,
             "the most accurate; nine emotions",
             Golden(
                 {"sad": 0.8683824, "happy": 0.1217915, "surprised": 0.0043843, "angry": 0.0037931},

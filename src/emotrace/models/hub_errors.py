@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -64,12 +65,15 @@ def _explain(problem: Exception, repository: str, revision: str, hub: str) -> Em
         reason = (problem.strerror or str(problem)).lower()
         return OutputError(f"the download cannot be written to {problem.filename!r}: {reason}")
     reason = next(iter(str(problem).splitlines()), "") or type(problem).__name__
+    if address := os.environ.get(_ADDRESS[hub]):
+        reason += f"; {_ADDRESS[hub]} is {address.rpartition('@')[2]!r}"
     return DownloadError(
         f"{where} cannot be downloaded ({reason}); check the network and pull again, which goes on where it "
         f"stopped, or {_ELSEWHERE[hub]}"
     )
 
 
+_ADDRESS = {"Hugging Face": "HF_ENDPOINT", "ModelScope": "MODELSCOPE_ENDPOINT"}
 _ELSEWHERE = {
     "Hugging Face": "set HF_ENDPOINT to a mirror, or use --hub modelscope",
     "ModelScope": "use --hub huggingface",

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from emotrace.models.card import Int8Figures
 from emotrace.models.cpu import cpu_name, int8_instructions
 from emotrace.models.emotion2vec_config import Emotion2vecConfig
-from emotrace.models.emotion2vec_graph import AUDIO, Emotion2vecGraph, flat_kernel
+from emotrace.models.emotion2vec_frames import AUDIO, conv_name, flat_kernel
+from emotrace.models.emotion2vec_graph import Emotion2vecGraph
 from emotrace.models.onnx_writing import MICROSOFT
 from emotrace.results import Array
 from emotrace.sample import sample_path
@@ -106,21 +107,22 @@ class Int8Graph(Emotion2vecGraph):
         bias = g.const(self.weights[f"{name}.bias"], f"{name}.bias")
         return g("DynamicQuantizeMatMul", x, *constants, "", bias, domain=MICROSOFT)
 
-    def linears(self, x: str, name: str, start: int, stop: int) -> list[str]:
+    def linears(self, x: str, name: str, parts: int, chosen: Sequence[int]) -> list[str]:
         """See :meth:`Emotion2vecGraph.linears`."""
-        dim, quantised = self.config.embed_dim, self.quantised(x)
-        parts = [slice(i * dim, (i + 1) * dim) for i in range(start, stop)]
-        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-        return [self.product(quantised, weight[p].T, f"{name}.{p.start}", bias[p]) for p in parts]
-
-    def convolution(self, x: str, name: str, length: int, stride: int) -> str:
-        """See :meth:`Emotion2vecGraph.convolution`."""
         if name.startswith(self.exact):
-            return super().convolution(x, name, length, stride)
-        weight = self.weights[name]  # O, I, K
+            return super().linears(x, name, parts, chosen)
+        quantised = self.quantised(x)
+        weights, biases = (np.split(self.weights[f"{name}.{kind}"], parts) for kind in ("weight", "bias"))
+        return [self.product(quantised, weights[i].T, f"{name}.{i}", biases[i]) for i in chosen]
+
+    def convolution(self, x: str, layer: int, rows: str) -> str:
+        """See :meth:`Emotion2vecGraph.convolution`."""
+        name = conv_name(layer)
+        if name.startswith(self.exact):
+            return super().convolution(x, layer, rows)
         values, scale, zero = self.quantised(x)
-        windows = self.windows(values, weight.shape[1], length, weight.shape[2], stride)
-        return self.product((windows, scale, zero), flat_kernel(weight), name)
+        windows = self.windows(values, layer, rows)
+        return self.product((windows, scale, zero), flat_kernel(self.weights[name]), name)
 
     def grouped(self, x: str, name: str) -> str:
         """See :meth:`Emotion2vecGraph.grouped`: one product of windows for each group."""

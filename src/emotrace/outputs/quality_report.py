@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emotrace.labels import LABELS, emotion
-from emotrace.outputs.records import dumps, number
+from emotrace.outputs.records import dumps, number, reason_record
 from emotrace.outputs.sorting_plan import BROKEN, LOW_QUALITY, NORMAL, Sorted
 from emotrace.outputs.table import safe
 from emotrace.outputs.writing import replacing
@@ -228,18 +228,6 @@ def _record(item: Sorted, actions: bool) -> dict[str, Any]:
         "failure": item.failure.reason if item.failure else None,
     }
     return {**record, "name": item.name, "action": item.action} if actions else record
-
-
-def reason_record(reason: Reason) -> dict[str, Any]:
-    """A reason as a dict for :mod:`json`."""
-    return {
-        "code": reason.code,
-        "decision": reason.decision,
-        "value": number(reason.value),
-        "threshold": reason.threshold,
-        "sentence": reason.sentence,
-        "sentence_zh": reason.sentence_zh,
-    }
 
 
 def _reasons(item: Sorted) -> tuple[Reason, ...]:

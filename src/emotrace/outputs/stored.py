@@ -15,7 +15,7 @@ from typing import Any
 from emotrace.errors import EmotraceError, InputError, LabelError
 from emotrace.labels import LABELS, label_index
 from emotrace.outputs.folder import FRAMES_FILE, RESULT_FILE
-from emotrace.postprocess.rules import Facts
+from emotrace.postprocess.rule_table import Facts
 from emotrace.postprocess.tracks import read_frames
 from emotrace.postprocess.verdict import score_facts, signal_facts, switches_in_frames
 from emotrace.results import SignalMeasures, SignalQuality

@@ -16,8 +16,9 @@ from emotrace.errors import EmotraceError, OptionError, OutputError
 from emotrace.outputs.panels import FAINT, INK
 from emotrace.outputs.picture import check_picture
 from emotrace.outputs.writing import check_file, replacing
+from emotrace.postprocess.intervals import Point
 from emotrace.postprocess.presets import BUILTIN, Preset, read_presets
-from emotrace.postprocess.thresholds import Goal, Point, ThresholdFit
+from emotrace.postprocess.thresholds import Goal, ThresholdFit
 from emotrace.results import Failure
 
 COLUMNS = ("min_confidence", "coverage", "precision", "precision_low", "precision_high", "kept", "right")

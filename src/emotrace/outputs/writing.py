@@ -42,13 +42,14 @@ def check_file(path: Path) -> Path:
         OutputError: it is a folder, or its folder is not there, or may not be written.
     """
     place = Path(os.path.realpath(path))
-    if place.is_dir():
-        raise OutputError(f"{str(path)!r} is a folder; expected the name of a file to write")
-    if not place.parent.is_dir():
-        raise OutputError(f"the folder of {str(path)!r} does not exist; make it first")
-    device = place.exists() and not place.is_file()
-    if not os.access(place if device else place.parent, os.W_OK):
-        raise output_error(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    with output_errors(path):
+        if place.is_dir():
+            raise OutputError(f"{str(path)!r} is a folder; expected the name of a file to write")
+        if not place.parent.is_dir():
+            raise OutputError(f"the folder of {str(path)!r} does not exist; make it first")
+        device = place.exists() and not place.is_file()
+        if not os.access(place if device else place.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     return place
 
 

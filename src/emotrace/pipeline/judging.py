@@ -37,6 +37,7 @@ def judged(result: Recognition, options: PipelineOptions | None = None) -> Recog
         OptionError: there is no track to be smoothed.
 
     >>> from emotrace.models.encoder import FakeEncoder
+    >>> from emotrace.recognition import Recognizer
     >>> tone = np.repeat(np.float32([3 / 8, 6 / 8]), 32000) * np.tile(np.float32([1, -1]), 32000)
     >>> result = Recognizer(encoder=FakeEncoder()).recognize((tone, 16000), frames=True)
     >>> options = PipelineOptions.of(smoothing={"method": "median"})

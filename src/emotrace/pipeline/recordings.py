@@ -37,6 +37,7 @@ def analyse(
     Raises:
         EmotraceError: see :meth:`emotrace.Recognizer.recognize`.
 
+    >>> import numpy as np
     >>> from emotrace.models.encoder import FakeEncoder
     >>> tone = (np.sin(np.arange(16000, dtype=np.float32)), 16000)
     >>> result = analyse(Recognizer(encoder=FakeEncoder()), tone)
@@ -75,6 +76,7 @@ def analyse_many(
     Raises:
         OptionError: see there.
 
+    >>> import numpy as np
     >>> from emotrace.models.encoder import FakeEncoder
     >>> tone = (np.sin(np.arange(16000, dtype=np.float32)), 16000)
     >>> found = analyse_many(Recognizer(encoder=FakeEncoder()), [tone, "missing.wav"])

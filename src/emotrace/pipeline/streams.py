@@ -44,6 +44,7 @@ def stream(
         ModelError: the model names no emotions, or the reference was made with another.
         OptionError: ``hop`` is out of range.
 
+    >>> import numpy as np
     >>> from emotrace.models.encoder import FakeEncoder
     >>> live = stream(Recognizer(encoder=FakeEncoder()), 48000)
     >>> live.push(np.zeros(4800, np.int16)), live.seconds

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from emotrace.labels import LABELS
+from emotrace.postprocess.intervals import ScoredClips
 from emotrace.postprocess.labelled import LabelledClip
-from emotrace.postprocess.thresholds import ScoredClips
 from emotrace.recognition import Recognizer
 from emotrace.results import Failure, Recognition
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from emotrace.postprocess.rules import RULES, Facts, Rule, Rules
+from emotrace.postprocess.rule_table import RULES, Facts, Rule
+from emotrace.postprocess.rules import Rules
 from emotrace.postprocess.tracks import FrameList
 from emotrace.results import EmotionTrack, Reason, Recognition, SignalMeasures, SignalQuality, Verdict
 

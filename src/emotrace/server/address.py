@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 
 from emotrace.errors import OptionError
 from emotrace.server.settings import Settings
@@ -63,6 +64,7 @@ def plain_address(address: str) -> str:
     return address if found is None else str(found)
 
 
+@lru_cache(1024)  # each request asks for its client's several times
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         found = ipaddress.ip_address(address.split("%")[0])

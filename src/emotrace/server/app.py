@@ -21,6 +21,7 @@ from emotrace.server.access.authentication import Authentication
 from emotrace.server.access.guard import OPEN, Guard
 from emotrace.server.access.proxies import Proxies, cors_of
 from emotrace.server.body import BodyLimits, Unread
+from emotrace.server.door import Door
 from emotrace.server.history import routes as history
 from emotrace.server.jobs import routes as jobs
 from emotrace.server.live import routes as stream
@@ -75,6 +76,7 @@ def create_app(settings: Settings | None = None, load: Callable[[str], Recognize
     app.state.service, app.state.jobs = service, door
     app.add_middleware(BodyLimits, settings=settings)
     app.add_middleware(Bugs)
+    app.add_middleware(Door, check=service.check_room)
     app.add_middleware(Guard, settings=settings, authentication=authentication)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **cors_of(settings))

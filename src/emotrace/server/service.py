@@ -37,6 +37,9 @@ Result = TypeVar("Result")
 UPLOADS = 128
 """Uploads at the same time; each may take as much disk as a request may have bytes."""
 
+CLAIM_SECONDS = 1.0
+"""So long an upload has a place in the queue for sure; who sends slowly keeps nobody out."""
+
 TICK_SECONDS = 1.0
 
 
@@ -77,7 +80,7 @@ class Service:
         self.streams = Streams(settings.streams, settings.workers or cores())
         self.decoders = decoders_of(settings)
         self.store: Store | None = None
-        self._uploading = 0
+        self._uploads: list[float] = []
         self._to_preload = settings.preload
 
     def open(self) -> Store:
@@ -133,6 +136,21 @@ class Service:
             raise RequestError("not-ready", "the model cannot be loaded; it is tried again: see the log")
         if self._to_preload and state != "loaded":
             raise RequestError("not-ready", "the model is being loaded; come again in a moment")
+
+    def check_room(self) -> None:
+        """Refuse a recording that there is no room for, before it is read.
+
+        Raises:
+            RequestError: ``busy``.
+        """
+        late = time.monotonic() - CLAIM_SECONDS
+        self.queue.check(sum(begun > late for begun in self._uploads))
+        if len(self._uploads) >= UPLOADS:
+            raise RequestError(
+                "busy",
+                f"{UPLOADS} uploads arrive already; try again in {RETRY_SECONDS} s",
+                {"Retry-After": str(RETRY_SECONDS)},
+            )
 
     def analyse(
         self,
@@ -193,18 +211,13 @@ class Service:
         return await self.queue.run(work, seconds=seconds, gone=_gone(request), at_end=at_end, caller=caller)
 
     async def _uploaded(self, request: Request, files: Mapping[str, int]) -> Form:
-        self.queue.check()
-        if self._uploading >= UPLOADS:
-            raise RequestError(
-                "busy",
-                f"{UPLOADS} uploads arrive already; try again in {RETRY_SECONDS} s",
-                {"Retry-After": str(RETRY_SECONDS)},
-            )
-        self._uploading += 1
+        self.check_room()
+        begun = time.monotonic()
+        self._uploads.append(begun)
         try:
             form = await read_form(request, files, decoders=self.decoders)
         finally:
-            self._uploading -= 1
+            self._uploads.remove(begun)
         note().source = form.files[next(iter(files))][0].name
         return form
 

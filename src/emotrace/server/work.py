@@ -82,13 +82,16 @@ class WorkQueue:
         """Pieces of work that run or wait."""
         return self._taken
 
-    def check(self) -> None:
+    def check(self, coming: int = 0) -> None:
         """Refuse what would be refused, before its body is read.
+
+        Args:
+            coming: pieces of work that are on their way here.
 
         Raises:
             RequestError: ``busy``.
         """
-        if self._taken >= self._places:
+        if self._taken + coming >= self._places:
             raise self._busy()
 
     async def run(

@@ -17,8 +17,9 @@ from emotrace.models.compact_network import Crnn
 from emotrace.training import validation
 from emotrace.training.card import add_figures, set_temperature, write_card
 from emotrace.training.corpora import Store, build_store
-from emotrace.training.fit import Recipe, train
+from emotrace.training.fit import train
 from emotrace.training.members import load_members, refine, say, train_member
+from emotrace.training.recipe import Recipe
 
 FOLDS = 3
 MEMBERS = 3

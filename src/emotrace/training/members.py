@@ -16,7 +16,8 @@ import torch
 from emotrace.models.compact_network import Crnn
 from emotrace.training import validation
 from emotrace.training.corpora import Store, build_store
-from emotrace.training.fit import Recipe, refinements, train
+from emotrace.training.fit import train
+from emotrace.training.recipe import Recipe, refinements
 
 REFINED_SHARE = 0.7
 """How far the weights go from the first phase to the mean of the refined ones: clean speech gains by it as by

@@ -117,7 +117,8 @@ def _figures(card: ModelCard, words: Words) -> str:
         (f"{each.name} ({each.corpus}, {each.split})", _figure(each.value, each.interval))
         for each in card.figures
     )
-    return f"<details><summary>{escape(words('about.use.figures'))}</summary>{_pairs(pairs)}</details>"
+    title, hint = escape(words("about.use.figures")), escape(words("about.use.named"))
+    return f'<details><summary>{title}</summary><p class="em-small">{hint}</p>{_pairs(pairs)}</details>'
 
 
 def _figure(value: float, interval: tuple[float, float] | None) -> str:

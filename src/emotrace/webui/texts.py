@@ -264,6 +264,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "about.use.for": ("Intended use", "预期用途"),
     "about.use.not": ("Not for", "不适用于"),
     "about.use.training": ("Trained on", "训练数据"),
+    "about.use.named": ("Named as on the model's card.", "指标名称沿用模型卡的英文原文。"),
     "about.use.figures": ("Measured", "实测指标"),
     "about.versions": ("Versions", "版本"),
     "about.licences": ("Licences", "许可证"),
@@ -274,6 +275,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         "页面由 Gradio（Apache-2.0）构建。",
     ),
     "about.api": ("For programs there is a REST API:", "程序可使用 REST API："),
+    # what Gradio says to screen readers, by its own words or how they begin
+    "name.Upload file": ("Upload file", "上传文件"),
+    "name.File upload": ("File upload", "上传文件"),
+    "name.Click to upload": ("Click to upload or drop files", "点击上传，或拖入文件"),
+    "name.Record audio": ("Record audio", "录音"),
+    "name.Select input device": ("Select the microphone", "选择麦克风"),
+    "name.pause": ("Pause", "暂停"),
+    "name.Adjust playback speed": ("Change the speed", "播放速度"),
+    "name.Adjust volume": ("Change the volume", "音量"),
+    "name.Skip backwards": ("Skip backwards", "快退"),
+    "name.Skip forward": ("Skip forward", "快进"),
+    "name.Trim audio": ("Trim to the selection", "裁剪到所选部分"),
+    "name.Reset audio": ("Reset the sound", "恢复原始音频"),
     # errors
     "error": ("Error", "错误"),
     "reconnect": (
@@ -366,7 +380,9 @@ class Words:
         more = {"microphone": "live.denied", "lost": "live.lost", "leave": "sign out"}
         more |= {"error": "error", "reconnect": "reconnect"}
         microphones = {name: self(f"live.{name}") for name in ("denied", "missing", "taken", "insecure")}
-        return {**said, **{name: self(key) for name, key in more.items()}, "microphones": microphones}
+        names = {key.removeprefix("name."): self(key) for key in TEXTS if key.startswith("name.")}
+        said |= {name: self(key) for name, key in more.items()}
+        return {**said, "microphones": microphones, "names": names}
 
     def label(self, name: str) -> str:
         """Name of an emotion."""

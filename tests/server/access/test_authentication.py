@@ -16,14 +16,8 @@ from emotrace.server.access.authentication import Authentication, digest_of, new
 from emotrace.server.problems import RequestError
 from emotrace.server.settings import Settings
 from emotrace.store import Store
+from tests.clock import Clock
 from tests.server.served import TOKEN
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -35,7 +29,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 def made(store: Store, name: str = "phone", **options: Any) -> str:

@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotrace.server.jobs.executors import Identity, LifeSigns
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 def test_a_server_that_starts_again_has_its_name_again_and_no_two_have_one(tmp_path: Path) -> None:

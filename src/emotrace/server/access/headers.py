@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
 API = ("/v1/", "/api/predict")
@@ -18,6 +17,9 @@ ALL = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(self), usb=()",
 }
+
+_PLAIN = [(name.lower().encode(), value.encode()) for name, value in ALL.items()]
+_OVER_TLS = [*_PLAIN, (b"strict-transport-security", b"max-age=31536000")]
 
 
 def is_api(path: str) -> bool:
@@ -39,11 +41,10 @@ def with_headers(scope: Scope, send: Send) -> Send:
 
     async def sending(message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
-            headers = MutableHeaders(scope=message)
-            for name, value in ALL.items():
-                headers.setdefault(name, value)
-            if scope["scheme"] in ("https", "wss"):
-                headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+            headers = list(message.get("headers", ()))
+            there = {name for name, _ in headers}
+            ours = _OVER_TLS if scope["scheme"] in ("https", "wss") else _PLAIN
+            message["headers"] = headers + [each for each in ours if each[0] not in there]
         await send(message)
 
     return sending

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import re
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from random import getrandbits
 
 from emotrace.server.monitoring.redaction import Redacting, secrets_in
 from emotrace.server.settings import Settings
@@ -56,7 +56,7 @@ def answering(given: str | None) -> Iterator[Note]:
     ...     known.id, len(made.id), note() is made
     ('proxy-7', 16, True)
     """
-    made = Note(given if given and _SANE.fullmatch(given) else secrets.token_hex(8))
+    made = Note(given if given and _SANE.fullmatch(given) else f"{getrandbits(64):016x}")
     token = _current.set(made)
     try:
         yield made

@@ -58,6 +58,23 @@
       if (title) title.firstChild.textContent = `${said().error} `;
     }
   }).observe(document.documentElement, { childList: true, subtree: true });
+  // What Gradio says to screen readers, always in English.
+  const named = () => {
+    const names = Object.entries(said().names);
+    for (const each of document.querySelectorAll(":is(#em-audio, #em-files) [aria-label]")) {
+      const known = names.find(([english]) => each.ariaLabel.startsWith(english));
+      if (known && each.ariaLabel !== known[1]) each.ariaLabel = known[1];
+    }
+  };
+  const spoken = { attributes: true, attributeFilter: ["aria-label"], childList: true, subtree: true };
+  const tabs = () => document.getElementById("em-tabs");
+  const begun = new MutationObserver(() => {
+    if (!tabs() || !document.querySelector(".em-banner")) return;
+    begun.disconnect();
+    new MutationObserver(named).observe(tabs(), spoken);
+    named();
+  });
+  begun.observe(document.documentElement, { childList: true, subtree: true });
   // A result that has just come is told to screen readers, and brought into view where it is not.
   new MutationObserver(() => {
     for (const each of document.querySelectorAll(":is(.em-main, .em-done):not([data-told])")) {
@@ -133,7 +150,11 @@
     const id = clicked && clicked.dataset.tabId;
     if (clicked && id !== (location.hash.slice(1) || "analyse")) location.hash = id;
   });
-  window.addEventListener("hashchange", go);
+  window.addEventListener("hashchange", () => {
+    sessionStorage.setItem("emotrace-tab", location.hash);
+    go();
+  });
+  if (!location.hash && /\/sign-in(\?|$)/.test(document.referrer)) location.hash = sessionStorage.getItem("emotrace-tab") || "";
   const first = new MutationObserver(() => {
     if (!tab("analyse")) return;
     first.disconnect();
