@@ -109,7 +109,7 @@ def prepare(folder: Path, size: str, device: str, data: Path | None) -> Prepared
         package.mkdir(parents=True, exist_ok=True)
         weights = {name: value.numpy() for name, value in tensors.items()}
         graph, *behind = write_graph(config, weights, package)
-        with mock.patch.object(emotion2vec_graph, "ROWS", 1 << 30):
+        with mock.patch.multiple(emotion2vec_graph, ROWS=1 << 30, SCORES=1 << 60):
             WholeGraph(config, weights).write(folder, f"{size}-{WHOLE}")
         save_file(tensors, package / "weights.safetensors")
         seal_package(
@@ -156,16 +156,11 @@ class WholeWriter(Writer):
 
 
 class WholeGraph(Emotion2vecGraph):
-    """The graph without pieces: a GPU wants much at once. ``ROWS`` has to be longer than any clip."""
+    """The graph without pieces: a GPU wants much at once. ``ROWS`` and ``SCORES`` must hold any clip."""
 
     def __init__(self, config: Emotion2vecConfig, weights: Any) -> None:
         super().__init__(config, weights)
         self.g = WholeWriter()
-
-    @property
-    def groups(self) -> list[range]:
-        """All heads together."""
-        return [range(self.config.heads)]
 
 
 def all_engines(made: Prepared, references: bool) -> dict[str, Engine]:

@@ -40,8 +40,7 @@ from emotrace.postprocess.verdict import judge
 from emotrace.recognition import Recognizer
 from emotrace.results import EmotionTrack
 from emotrace.timing import SAMPLING_RATE
-from emotrace.training.corpora import Clip, emotional_clips, read_clip
-from emotrace.training.protocol import JUDGED
+from emotrace.training.corpora import JUDGED, Clip, emotional_clips, read_clip
 
 FOUND_SECONDS = 0.5
 REAL_SECONDS = 1.0

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from emotrace.recognition import Recognizer
 from emotrace.results import Array, SpeakerReference
 from emotrace.timing import SAMPLING_RATE, samples_to_seconds
-from emotrace.training.corpora import Clip, emotional_clips, read_clip
-from emotrace.training.protocol import JUDGED, trim
+from emotrace.training.corpora import JUDGED, Clip, emotional_clips, read_clip
+from emotrace.training.protocol import trim
 
 REFERENCE_CLIPS = 10
 

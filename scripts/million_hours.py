@@ -39,10 +39,10 @@ class Assumptions:
     hours: float = 1e6
     file_seconds: float = 60.0
     kilobytes_per_second: float = 8.0
-    compact: float = 0.0076
-    compact_unchecked: float = 0.0048
+    compact: float = 0.0057
+    compact_unchecked: float = 0.0043
     large: float = 0.057
-    checks: float = 0.0028
+    checks: float = 0.0014
     large_gpu: float = 0.002
     gpu_cores: int = 8
     cores: int = 256

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from emotrace import errors
 from emotrace.errors import EmotraceError
 
-
-def below(kind: type[EmotraceError] = EmotraceError) -> Iterator[type[EmotraceError]]:
-    """A kind, and all kinds below it."""
-    yield kind
-    for child in kind.__subclasses__():
-        yield from below(child)
+KINDS: dict[str, type[EmotraceError]] = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, EmotraceError)
+}
+"""By name; EmotraceError itself is one."""

@@ -5,13 +5,7 @@ from __future__ import annotations
 import re
 
 from emotrace import errors
-from emotrace.errors import EmotraceError
-
-KINDS: dict[str, type[EmotraceError]] = {
-    name: kind
-    for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, EmotraceError)
-}
+from tests.error_tree import KINDS
 
 
 def test_the_tree_is_drawn_as_it_is() -> None:

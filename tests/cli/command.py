@@ -16,11 +16,7 @@ from numpy.typing import ArrayLike
 import emotrace
 
 _SCRIPT = Path(sysconfig.get_path("scripts")) / "emotrace"
-COMMAND = (
-    [str(_SCRIPT)]
-    if _SCRIPT.exists()
-    else [sys.executable, "-c", "import sys; from emotrace.cli.app import main; sys.exit(main())"]
-)
+COMMAND = [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-m", "emotrace"]
 """How the command is started: as it was installed; from the sources if it was not."""
 
 

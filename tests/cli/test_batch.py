@@ -60,7 +60,7 @@ def test_all_failed(fake_batch: Run, tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     code, stdout, stderr = fake_batch("batch", folder, "--out", out, *PLAIN)
-    assert (code, stdout) == (exit_codes.INPUT, "1 inputs: 0 results, 1 failed\n")
+    assert (code, stdout) == (exit_codes.INPUT, "1 input: 0 results, 1 failed\n")
     assert "holds no audio file" in stderr
     for number in range(25):
         (folder / f"{number}.wav").write_bytes(b"no")

@@ -5,10 +5,10 @@ import pytest
 from emotrace import errors
 from emotrace.cli import exit_codes
 from emotrace.errors import EmotraceError
-from tests.error_tree import below
+from tests.error_tree import KINDS
 
 
-@pytest.mark.parametrize("kind", [k for k in below(EmotraceError) if k is not EmotraceError])
+@pytest.mark.parametrize("kind", [k for k in KINDS.values() if k is not EmotraceError])
 def test_every_error_has_the_exit_code_of_its_kind(kind: type[EmotraceError]) -> None:
     expected = {
         errors.NoSpeechError: 4,

@@ -50,6 +50,11 @@ def test_standard_input(sound: Path, tmp_path: Path) -> None:
     assert names(Path(record["folder"])) == ["processed_audio.wav", "result.json"]
 
 
+def test_the_package_is_the_command_too() -> None:
+    done = subprocess.run([sys.executable, "-m", "emotrace", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, run("--version").stdout)
+
+
 @pytest.mark.parametrize("content", [b"", b"This is a text.\n" * 100])
 @pytest.mark.parametrize("options", [[], ["--out", "out"]])
 def test_standard_input_that_is_no_audio(content: bytes, options: list[str], tmp_path: Path) -> None:

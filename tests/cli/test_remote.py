@@ -81,7 +81,7 @@ def test_what_is_the_servers_own(url: str, talk: Path, options: tuple[str, ...])
     [
         ("http://127.0.0.1:9", exit_codes.SERVER, "cannot be reached"),
         ("127.0.0.1", exit_codes.USAGE, "expected one like"),
-        (None, exit_codes.SERVER, "no key came"),
+        (None, exit_codes.SERVER, "from the variable EMOTRACE_KEY"),
     ],
 )
 def test_no_server(url: str, talk: Path, address: str | None, code: int, sentence: str) -> None:

@@ -165,7 +165,7 @@ def test_all_packages_of_the_extra_are_looked_for() -> None:
 
     needs = read_toml(PROJECT)["project"]["optional-dependencies"]["server"]
     found = {re.split(r"[^\w-]", one)[0].replace("-", "_") for one in needs}
-    assert found - set(NEEDED) == {"gradio", "psycopg", "starlette", "typing_extensions"}
+    assert found - set(NEEDED) == {"gradio", "psycopg", "starlette", "typing_extensions", "uvloop"}
 
 
 def test_programs_get_one_object_for_each_line(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import onnxruntime
 import pytest
 
 from emotrace.errors import MissingExtraError
+from emotrace.models import emotion2vec_graph
 from emotrace.models.emotion2vec_config import Emotion2vecConfig
 from emotrace.models.emotion2vec_graph import ROWS, write_graph
 from emotrace.models.onnx_writing import Writer
@@ -92,6 +93,20 @@ def test_every_length_is_what_the_torch_network_says(
         np.testing.assert_allclose(found[name], getattr(expected, name), atol=FRAMES, rtol=0)
 
 
+@pytest.mark.parametrize("scores", [1, 4000, 5000])
+def test_heads_in_groups_say_what_all_heads_together_say(
+    tiny: Any, weights: dict[str, Array], scores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [noise(8000), noise(6000)]  # 2 x 6 x 27 x 27 scores: groups of one, two, three heads
+    monkeypatch.setattr(emotion2vec_graph, "SCORES", scores)
+    found, expected = (
+        run(session(tmp_path / write_graph(TINY, weights, tmp_path)[0]), clips),
+        run(tiny, clips),
+    )
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_padded_batch_is_what_its_clips_are_alone(tiny: Any, order: int) -> None:
     clips = [noise(n, n) for n in (400, LONG, 16_000, 7999, 90_001)][::order]
@@ -131,6 +146,7 @@ ODD = {
     "waveform as it is": changed(normalize=False),
     "wide kernels": changed(conv_layers=((8, 10, 5), (8, 7, 2), (8, 6, 3))),
     "gaps between windows": changed(conv_layers=((8, 3, 5), (8, 2, 4))),
+    "windows side by side": changed(conv_layers=((8, 40, 40), (8, 4, 2), (8, 2, 2))),
     "one block": changed(prenet_depth=0, depth=1),
     "narrow blocks": changed(mlp_ratio=1.0, conv_pos_groups=1),
 }

@@ -3,28 +3,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotrace.errors import InputError, OptionError
+from emotrace.errors import InputError
 from emotrace.labels import LABELS
 from emotrace.postprocess import smoothing
 from emotrace.postprocess.methods import (
-    smooth,
     smooth_rows,
     smoother_of,
-    utterance_by_last,
-    utterance_by_vote,
 )
-from emotrace.postprocess.options import SegmentOptions, SmoothingOptions
+from emotrace.postprocess.options import SmoothingOptions
 from emotrace.postprocess.smoothing import Ewma, Median, Rows, Smoother, Vote, checked, likeliest
-from emotrace.results import EmotionTrack
+from tests.postprocess.made import HOP, steps
 
-HOP = 0.04
 MAKERS: dict[str, Callable[[], Smoother]] = {
     "vote": lambda: smoother_of(SmoothingOptions.of(method="vote"), HOP),
     "vote, wide": lambda: smoother_of(SmoothingOptions.of(method="vote", window=25, step=3), HOP),
@@ -38,21 +33,12 @@ MAKERS: dict[str, Callable[[], Smoother]] = {
     "hmm": lambda: smoother_of(SmoothingOptions.of(method="hmm"), HOP),
     "viterbi": lambda: smoother_of(SmoothingOptions.of(method="viterbi"), HOP),
 }
+
 EVERY_STEP = [name for name in MAKERS if "classic" not in name and "wide" not in name]
+
 every = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
+
 whole = pytest.mark.parametrize("make", [MAKERS[name] for name in EVERY_STEP], ids=EVERY_STEP)
-
-
-def steps(count: int, seed: int = 0, pauses: bool = True) -> Rows:
-    """Probabilities that change now and then and flicker, with pauses between."""
-    rng = np.random.default_rng(seed)
-    truth = np.repeat(rng.integers(9, size=count // 40 + 1), 40)[:count]
-    rows = rng.dirichlet(np.full(9, 0.3), count) + 0.5 * np.eye(9)[truth]
-    rows /= rows.sum(axis=1, keepdims=True)
-    if pauses:
-        for start in rng.integers(count, size=count // 60):
-            rows[start : start + rng.integers(1, 12)] = np.nan
-    return rows
 
 
 def all_of(smoother: Smoother, rows: Rows, cuts: list[int]) -> tuple[list[int], Rows]:
@@ -203,74 +189,6 @@ def test_median_against_numpy() -> None:
 
 def test_median_of_nothing_common_stays_as_it_is() -> None:
     assert likeliest(smooth_rows(Median(3), np.eye(9)[[1, 2, 3]]).rows)[1] == 2
-
-
-@pytest.mark.parametrize("method", ["vote", "ewma", "median", "hmm-online", "hmm", "viterbi"])
-def test_a_smoothed_track_is_a_track(method: str) -> None:
-    rows = steps(200).astype(np.float32)
-    times = (np.arange(200) * HOP).astype(np.float32)
-    track = EmotionTrack(times, rows, HOP, "sliding-window 1.5 s")
-    out = smooth(track, SmoothingOptions.of(method=method))
-    assert out.probabilities.dtype == np.float32
-    assert out.method == f"sliding-window 1.5 s, {method}"
-    np.testing.assert_array_equal(out.times, times)
-    assert [e is None for e in out.emotions] == [e is None for e in track.emotions]
-    heard = out.probabilities[~np.isnan(out.probabilities[:, 0])]
-    np.testing.assert_allclose(heard.sum(axis=1), 1, rtol=1e-5)
-    assert np.sum(np.diff(likeliest(out.probabilities.astype(np.float64))) != 0) < np.sum(
-        np.diff(likeliest(rows.astype(np.float64))) != 0
-    )
-
-
-def test_a_vote_with_steps_has_a_longer_hop() -> None:
-    track = EmotionTrack(np.arange(10, dtype=np.float32), steps(10, 0, False).astype(np.float32), 1.0, "x")
-    out = smooth(track, SmoothingOptions.of(method="vote", step=4))
-    assert out.times.tolist() == [0, 4, 8]
-    assert out.hop == 4
-
-
-def test_utterance_labels() -> None:
-    rows = np.array([[0.0] * 9] * 4)
-    rows[0, 6], rows[1, 3], rows[2, 3], rows[3, 6] = 0.5, 0.6, 0.8, 0.9
-    assert utterance_by_vote(rows) == ("sad", 0.7)
-    assert utterance_by_last(rows) == ("sad", 0.9)
-    nothing = np.full((2, 9), np.nan)
-    assert utterance_by_vote(nothing) == utterance_by_last(nothing) == ("unknown", 0.0)
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ({"method": "ewma", "alpha": 0}, "alpha is 0"),
-        ({"method": "ewma", "alpha": 1.5}, "alpha is 1.5"),
-        ({"method": "ewma", "alpha": math.nan}, "alpha is nan"),
-        ({"method": "vote", "window": 0}, "window is 0"),
-        ({"method": "median", "window": 1002}, "window is 1002; expected at most 1001"),
-        ({"method": "vote", "step": 0}, "step is 0"),
-        ({"method": "hmm", "dwell": 0}, "dwell is 0"),
-        ({"method": "hmm", "dwell": math.inf}, "dwell is inf"),
-        ({"method": "hmm", "evidence": -1}, "evidence is -1"),
-        ({"method": "hmm-online", "lag": -1}, "lag is -1"),
-        ({"method": "hmm-online", "trend": -1}, "trend is -1"),
-        ({"method": "hmm", "prior": [1, 2]}, "9 numbers above 0"),
-        ({"method": "hmm", "transitions": [[1.0] * 9] * 9}, "that sum to 1"),
-        ({"method": "hmm", "transitions": [[0.5, 0.5]]}, "9 rows of 9"),
-        ({"method": "ewma", "window": 3}, "no effect on 'ewma'"),
-        ({"method": "hmm", "lag": 3}, "no effect on 'hmm'"),
-        ({"method": "viterbi", "trend": 0.1}, "no effect on 'viterbi'"),
-        ({"method": "magic"}, "method is 'magic'"),
-        ({"colour": "red"}, "there is no option 'colour'"),
-    ],
-)
-def test_options_out_of_range(values: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(OptionError, match=sentence):
-        SmoothingOptions.of(**values)
-
-
-def test_segment_options_out_of_range() -> None:
-    for values in ({"margin": -0.1}, {"margin": 1}, {"min_duration": -1}, {"max_pause": math.inf}):
-        with pytest.raises(OptionError):
-            SegmentOptions.of(**values)
 
 
 def test_labels_are_the_nine() -> None:

@@ -10,7 +10,7 @@ import pytest
 from emotrace.errors import EmotraceError, ModelError, ModelNotFoundError
 from emotrace.models.registry import builtin_folder
 from emotrace.recognition import Recognizer
-from emotrace.server.models import Models, resolve
+from emotrace.server.models import Models, load_recognizer, resolve
 from emotrace.server.settings import Settings
 from tests.clock import Clock
 from tests.server.served import fake
@@ -104,3 +104,22 @@ def test_auto_is_the_server_s_own_model(tmp_path: Path, monkeypatch: pytest.Monk
     assert resolve("auto", Settings()) == "compact"
     with pytest.raises(EmotraceError):
         resolve("auto", Settings(model="emotion2vec_base"))
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_torch_on_a_cpu_takes_the_threads_of_the_settings(
+    threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    from tests.models.speech_packages import torch_package
+
+    monkeypatch.setenv("EMOTRACE_HOME", str(tmp_path))
+    name = torch_package(tmp_path / "models" / "speech").name
+    (tmp_path / "models" / "speech").rename(tmp_path / "models" / name)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        settings = Settings(runtime="torch", device="cpu", threads=threads)
+        assert load_recognizer(name, settings).info.threads == (threads or 1)
+    finally:
+        torch.set_num_threads(before)

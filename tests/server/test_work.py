@@ -14,7 +14,7 @@ from emotrace.server.work import ClientGoneError, GoOn, WorkQueue
 
 @pytest.fixture
 def queue() -> Iterator[WorkQueue]:
-    queue = WorkQueue(workers=1, waiting=2)
+    queue = WorkQueue(workers=1, begun=2, waiting=2)
     yield queue
     queue.close()
 
@@ -114,7 +114,7 @@ def test_an_error_of_the_work_is_its_result(queue: WorkQueue) -> None:
 
 
 def test_callers_take_turns() -> None:
-    queue = WorkQueue(workers=1, waiting=20)
+    queue = WorkQueue(workers=1, begun=2, waiting=20)
     let, order = threading.Event(), []
 
     async def crowd() -> None:
@@ -134,7 +134,7 @@ def test_callers_take_turns() -> None:
 
 
 def test_the_turn_of_a_client_that_went_away_is_the_next_one_s() -> None:
-    queue = WorkQueue(workers=1, waiting=20)
+    queue = WorkQueue(workers=1, begun=2, waiting=20)
     let, order = threading.Event(), []
 
     async def crowd() -> None:

@@ -113,3 +113,10 @@ def test_from_corpora_to_report(
 
     _run(monkeypatch, "baselines", *common, "--split", "validation")
     assert "svm, with_reference" in capsys.readouterr().out
+
+
+def test_corpora_that_are_not_there_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = ["--data", str(tmp_path / "none"), "--runs", str(tmp_path / "runs")]
+    monkeypatch.setattr("sys.argv", ["training", "evaluate", *places])
+    with pytest.raises(SystemExit, match=r"splits.csv' cannot be read: no such file .* docs/training.md"):
+        recipe.main()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import httpx2
 import pytest
 
 from tests.server.served import wait_for
@@ -77,6 +78,14 @@ def _missing(reason: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def asked(url: str, path: Path) -> dict[str, Any]:
+    """What the REST API says of a recording."""
+    with path.open("rb") as file:
+        answer = httpx2.post(f"{url}/v1/recognitions", files={"audio": (path.name, file)}, timeout=60)
+    found: dict[str, Any] = answer.raise_for_status().json()
+    return found
 
 
 class Visit:

@@ -71,4 +71,9 @@ def test_who_is_signed_out_meanwhile_is_told_so(chromium: Any, guarded: str) -> 
     context.clear_cookies()
     page.locator("#em-analyse").click()
     page.locator("[data-testid=toast-text]", has_text="登录已失效").wait_for()
+    page.get_by_role("tab").nth(2).click()
+    page.reload()
+    page.locator("input[name=key]").fill(TOKEN)
+    page.get_by_role("button").click()
+    page.get_by_role("tab", name="批量", selected=True).wait_for()  # where one was
     context.close()

@@ -105,13 +105,17 @@ class Decoders:
             process = self._sent(json.dumps(order).encode(), descriptor)
         return IsolatedDecoder(self, process, name, chosen, seconds)
 
-    def warm(self) -> None:
-        """Start the processes now, rather than with the first files.
+    def warm(self, count: int | None = None) -> None:
+        """Start processes now, rather than with the first files.
+
+        Args:
+            count: of them; None is as many as are kept.
 
         Raises:
             EmotraceError: none can be started.
         """
-        while len(self._idle) < self._keep and not self._closed:
+        count = self._keep if count is None else min(count, self._keep)
+        while len(self._idle) < count and not self._closed:
             self.give_back(DecodingProcess(self._memory, STALL_SECONDS))
 
     def close(self) -> None:

@@ -100,5 +100,5 @@ class PushedAudio:
         return self._resampler.push(mono)
 
     def finish(self) -> Array:
-        """The rest."""
+        """The rest, float32 (n,)."""
         return self._resampler.rest()

@@ -25,13 +25,13 @@ class Resampler:
         return samples if self._stream is None else self._stream.resample_chunk(samples)
 
     def rest(self) -> Array:
-        """What was held back; nothing may follow."""
+        """What was held back, float32 (n,); nothing may follow."""
         nothing = np.zeros(0, np.float32)
         return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)
 
 
 def reblocked(parts: Iterable[Array], size: int) -> Iterator[Array]:
-    """The same samples in blocks of ``size``; the last may be shorter."""
+    """The same samples in blocks float32 (size,); the last may be shorter."""
     waiting: list[Array] = []
     count = 0
     for part in parts:

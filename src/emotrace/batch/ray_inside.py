@@ -15,17 +15,23 @@ from typing import Any
 @contextmanager
 def quiet() -> Iterator[None]:
     """Nothing of Ray's own on standard output, which is for results, or on the terminal."""
-    import ray.data
-
     with ExitStack() as stack:
         for name in ("ray", "ray.data"):
             logger = logging.getLogger(name)
             stack.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.CRITICAL)
-        context = ray.data.DataContext.get_current()
-        for setting, value in _SETTINGS.items():
-            _replace(stack, context, setting, value)
         _replace(stack, "ray._private.worker", "print_to_stdstream", lambda *_, **__: None)
+        yield
+
+
+@contextmanager
+def quiet_data() -> Iterator[None]:
+    """The same of Ray Data, and what a long recording or a lost node needs."""
+    from ray.data import DataContext
+
+    with ExitStack() as stack:
+        for setting, value in _SETTINGS.items():
+            _replace(stack, DataContext.get_current(), setting, value)
         yield
 
 
@@ -33,7 +39,8 @@ def quiet() -> Iterator[None]:
 def few_processes() -> Iterator[None]:
     """No dashboard, autoscaler and reader of logs in a cluster that is started here, for one batch.
 
-    Each is a process that takes 50 MB and half a second of a core.
+    Each is a process that takes 50 MB and half a second of a core. The dashboard's agent, without which there
+    is no node, does only what it must.
     """
     from ray._private import parameter
 
@@ -43,6 +50,8 @@ def few_processes() -> Iterator[None]:
         if made is not None and none.keys() <= signature(made).parameters.keys():
             _replace(stack, parameter, "RayParams", partial(made, **none))
         _replace(stack, "ray._private.services", "start_api_server", lambda *_, **__: ("", None))
+        none_there = ImportError("no dashboard")
+        _replace(stack, "ray._private.utils", "get_dashboard_dependency_error", lambda: none_there)
         yield
 
 

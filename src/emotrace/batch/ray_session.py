@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from emotrace.batch import ray_inside
@@ -19,9 +21,6 @@ Answer = TypeVar("Answer")
 
 STORE_BYTES = 200_000_000
 """Ray's shared memory on a cluster of one machine that is started here."""
-
-_PRELOADED = ["ray.data", "emotrace.batch.ray_worker", "onnxruntime", "av"]
-"""What the workers of such a cluster import while the rest of it starts."""
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -58,9 +57,17 @@ class Session:
 
         with ExitStack() as stack:
             stack.enter_context(ray_inside.quiet())
-            if not ray.is_initialized():
-                self._connect()
-                stack.callback(ray.shutdown)
+            if ray.is_initialized():
+                stack.enter_context(ray_inside.quiet_data())
+            else:
+                loading = threading.Thread(target=import_module, args=["ray.data"])  # while processes start
+                loading.start()
+                try:
+                    self._connect()
+                    stack.callback(ray.shutdown)
+                finally:
+                    loading.join()
+                stack.enter_context(ray_inside.quiet_data())
                 if self._address is None:
                     stack.enter_context(ray_inside.no_helpers())
             self._stack = stack.pop_all()
@@ -76,12 +83,7 @@ class Session:
 
         here: dict[str, Any] = {}
         if self._address is None:
-            here = {
-                "num_cpus": cores(),
-                "object_store_memory": STORE_BYTES,
-                "include_dashboard": False,
-                "_system_config": {"preload_python_modules": _PRELOADED},
-            }
+            here = {"num_cpus": cores(), "object_store_memory": STORE_BYTES, "include_dashboard": False}
         try:
             _knock(self._address)
             with ray_inside.without_stderr(), ray_inside.few_processes():

@@ -13,6 +13,15 @@ _MOST_DAYS = 36_500
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "input"), counted(2, "input")
+    ('1 input', '2 inputs')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def duration_of(text: str, name: str) -> timedelta:
     """A time of hours, days or weeks.
 

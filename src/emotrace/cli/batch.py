@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 import typer
 
 from emotrace.cli import exit_codes
+from emotrace.cli.amounts import counted
 from emotrace.cli.groups import flat, with_groups
-from emotrace.cli.messages import one_line, print_json, tell
+from emotrace.cli.messages import print_json, tell
 from emotrace.cli.options import (
     Backend,
     Decoding,
@@ -251,10 +252,9 @@ def _tell_result(report: BatchReport, out: Path, json: bool) -> None:
         return
     earlier = record["total_files"] - record["done_now"]
     before = f", {earlier} of them finished before" if earlier else ""
-    typer.echo(
-        f"{record['total_files']} inputs{before}: {record['succeeded']} results, {record['failed']} failed"
-    )
-    tell(one_line(f"written to {str(out)!r}: {', '.join(report.outputs)}"))
+    inputs, results = counted(record["total_files"], "input"), counted(record["succeeded"], "result")
+    typer.echo(f"{inputs}{before}: {results}, {record['failed']} failed")
+    tell(f"written to {str(out)!r}: {', '.join(report.outputs)}")
 
 
 def _formats(given: list[str] | None) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from emotrace.cli.messages import failure_sentence, tell
+from emotrace.cli.messages import FEW, failure_sentence, tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 EVERY = 1.0
 """Seconds between two lines of JSON."""
-
-MOST = 20
-"""Failures that are told one by one."""
 
 
 class BatchWatch:
@@ -71,9 +68,9 @@ class BatchWatch:
         self.failures += 1
         if self._kind == "json":
             _print({"failure": {"file": failure.source, "code": failure.code, "reason": failure.reason}})
-        elif self.failures <= MOST:
+        elif self.failures <= FEW:
             self._tell(failure_sentence(failure))
-        elif self.failures == MOST + 1:
+        elif self.failures == FEW + 1:
             self._tell("... and more failures; they all stand in the tables")
 
     def _tell(self, sentence: str) -> None:

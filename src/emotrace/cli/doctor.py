@@ -19,7 +19,7 @@ def doctor(
 
     The exit code is 6 if a model is damaged or the recognition fails.
     """
-    from emotrace.cli.checks import examine
+    from emotrace.cli.doctor_report import examine
 
     report = examine()
     if json:

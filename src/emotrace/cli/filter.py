@@ -10,8 +10,9 @@ import typer
 
 from emotrace.cli import exit_codes
 from emotrace.cli.groups import given, with_groups
-from emotrace.cli.messages import one_line, print_json, tell
+from emotrace.cli.messages import print_json, tell, tell_failures
 from emotrace.cli.options import Judging, Strict, language_option, open_option
+from emotrace.cli.progress import Steps
 from emotrace.cli.texts import Language, language_of
 
 if TYPE_CHECKING:
@@ -105,8 +106,8 @@ def _sort(sorting: Sorting, preset: Preset, dry_run: bool, json: bool, language:
     from emotrace.outputs.quality_report import report_record, text_lines, total_lines, write_reports
     from emotrace.outputs.sorting import REPORT_FILES, sort_results
 
-    with _Watching() as watch:
-        items = sort_results(sorting, dry_run=dry_run, on_progress=watch.update)
+    with Steps() as steps:
+        items = sort_results(sorting, dry_run=dry_run, on_progress=steps)
     report = sorting.target / REPORT_FILES[0]
     written = not dry_run and (bool(items) or report.exists())
     if written:
@@ -127,45 +128,20 @@ def _sort(sorting: Sorting, preset: Preset, dry_run: bool, json: bool, language:
 def _told(items: list[Sorted]) -> int:
     """Say what failed; the exit code."""
     failures = [item.failure for item in items if item.failure is not None]
-    for failure in failures[:20]:
-        named = repr(failure.source) in failure.reason
-        tell(failure.reason if named else f"{failure.source}: {failure.reason}")
-    if len(failures) > 20:
-        tell(f"... and {len(failures) - 20} more; the report lists them all")
+    tell_failures(failures, "; the report lists them all")
     return exit_codes.of_run(len(items) - len(failures), [failure.code for failure in failures])
 
 
 def _undo(sorting: Sorting, json: bool) -> int:
     from emotrace.outputs.sorting import undo_sorting
 
-    with _Watching() as watch:
-        back, failures = undo_sorting(sorting, on_progress=watch.update)
+    with Steps() as steps:
+        back, failures = undo_sorting(sorting, on_progress=steps)
     if json:
         rows = [{"folder": failure.source, "reason": failure.reason} for failure in failures]
         print_json({"undone": back, "failures": rows})
     else:
         typer.echo(f"undone: {back}")
     for failure in failures:
-        tell(one_line(failure.reason))
+        tell(failure.reason)
     return exit_codes.of_run(back, [failure.code for failure in failures])
-
-
-class _Watching:
-    """A progress bar for as long as the work lasts."""
-
-    def __enter__(self) -> _Watching:
-        from emotrace.cli.progress import Watch
-
-        self._watch = Watch(1)
-        self._begun = False
-        return self
-
-    def update(self, step: str, done: float, total: float) -> None:
-        """Fits ``on_progress``."""
-        if not self._begun:
-            self._watch.begin(step, total)
-            self._begun = True
-        self._watch.update(step, done, total)
-
-    def __exit__(self, *_: object) -> None:
-        self._watch.close()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,16 +25,6 @@ Examples:
 STDIN = "-"
 CHUNKS_PER_SECOND = 10
 _FILES = {b"RIFF": "WAV", b"OggS": "Ogg", b"fLaC": "FLAC", b"ID3": "MP3"}
-
-
-class Smooth(str, Enum):
-    """What can be asked for."""
-
-    none = "none"
-    vote = "vote"
-    ewma = "ewma"
-    median = "median"
-    hmm_online = "hmm-online"
 
 
 def live(
@@ -59,9 +48,9 @@ def live(
         ),
     ] = None,
     smooth: Annotated[
-        Smooth,
+        Literal["none", "vote", "ewma", "median", "hmm-online"],
         typer.Option(metavar="none|vote|ewma|median|hmm-online", help="How the emotion shown is smoothed."),
-    ] = Smooth.hmm_online,
+    ] = "hmm-online",
     preset: PresetName = "default",
     model: Model = "auto",
     microphone: Annotated[
@@ -90,11 +79,11 @@ def live(
     printer.show(live.finish())
 
 
-def _options(smooth: Smooth, preset: str) -> PipelineOptions:
+def _options(smooth: str, preset: str) -> PipelineOptions:
     from emotrace.pipeline import PipelineOptions
     from emotrace.postprocess.presets import find_preset
 
-    smoothing = None if smooth is Smooth.none else {"method": smooth.value}
+    smoothing = None if smooth == "none" else {"method": smooth}
     return PipelineOptions.of(smoothing=smoothing, rules=find_preset(preset).rules)
 
 

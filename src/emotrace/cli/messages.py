@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emotrace.results import Failure
+
+
+FEW = 20
+"""So many lines say what happened; more are counted."""
 
 
 def unexpected(problem: Exception) -> str:
@@ -40,6 +44,19 @@ def failure_sentence(failure: Failure) -> str:
     """The reason of a failure, with the input's name in front where it does not hold it."""
     named = failure.source in failure.reason or repr(failure.source) in failure.reason
     return failure.reason if named else f"{failure.source}: {failure.reason}"
+
+
+def tell_failures(failures: Sequence[Failure], where: str = "") -> None:
+    """Say why inputs failed: a few sentences; of more, how many there are.
+
+    Args:
+        failures: all of them.
+        where: more is said of those that are only counted.
+    """
+    for failure in failures[:FEW]:
+        tell(failure_sentence(failure))
+    if len(failures) > FEW:
+        tell(f"... and {len(failures) - FEW} more{where}")
 
 
 def tell(sentence: str) -> None:

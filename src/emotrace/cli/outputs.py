@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emotrace.cli import exit_codes
-from emotrace.cli.amounts import bytes_of, duration_of, shown_bytes
+from emotrace.cli.amounts import bytes_of, counted, duration_of, shown_bytes
 from emotrace.cli.groups import with_groups
-from emotrace.cli.messages import one_line, print_json, tell
+from emotrace.cli.messages import one_line, print_json, tell, tell_failures
 from emotrace.cli.service_data import ServiceData
 
 if TYPE_CHECKING:
@@ -36,9 +36,6 @@ app = typer.Typer(
     help="Results on the disk: list, prune, archive, restore.",
     epilog=f"{EXAMPLES}\n{exit_codes.epilog()}",
 )
-
-FEW = 20
-"""So many lines say what happened; more are counted."""
 
 RootOf = Annotated[
     Path,
@@ -139,7 +136,7 @@ def list_outputs(
                 f"{item.made:%Y-%m-%d %H:%M}  {shown_bytes(item.bytes):>8}  {item.name}  {more}"
             ).rstrip()
         )
-    tell(f"{len(items)} results, {shown_bytes(sum(item.bytes for item in items))}")
+    tell(f"{counted(len(items), 'result')}, {shown_bytes(sum(item.bytes for item in items))}")
 
 
 @app.command()
@@ -261,10 +258,7 @@ def _tell_done(verb: str, done: Pruned, names: Sequence[str], json: bool) -> int
 
 
 def _tell_failures(good: int, failures: Sequence[Failure]) -> int:
-    for failure in failures[:FEW]:
-        tell(one_line(failure.reason))
-    if len(failures) > FEW:
-        tell(f"... and {len(failures) - FEW} more")
+    tell_failures(failures)
     return exit_codes.of_run(good, [failure.code for failure in failures])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -25,13 +26,21 @@ _OURS = {"inputs", "json", "out", "csv", "format", "plot", "references", "server
 """What is about this machine, or sent in another way."""
 
 
-def client_of(url: str) -> Client:
+@contextmanager
+def client_of(url: str) -> Iterator[Client]:
     """A client for a server, with the key of the environment.
 
     Raises:
         OptionError: the address is no URL of a server.
+        ServerError: of the server; that about a key says where it goes here.
     """
-    return Client(url, os.environ.get(KEY) or None)
+    try:
+        with Client(url, os.environ.get(KEY) or None) as client:
+            yield client
+    except ServerError as problem:
+        if problem.problem != "unauthorized":
+            raise
+        raise ServerError(f"{problem}; `emotrace` takes the key from the variable {KEY}") from problem
 
 
 def form_of(request: Request) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -157,8 +157,14 @@ class Request:
         Raises:
             OptionError: they do.
         """
+        for broken, sentence in self._contradictions():
+            if broken:
+                raise OptionError(sentence)
+
+    def _contradictions(self) -> Iterator[tuple[bool, str]]:
+        """Whether each is there, and the sentence about it."""
         over_time = self.granularity == "frame" or self.plot is not None or self.smooth != "none"
-        rules = (
+        yield from (
             (
                 self.json and self.csv == STDOUT,
                 "--json and --csv - both write to standard output; give --csv a file",
@@ -200,9 +206,6 @@ class Request:
                 f"--csv {str(self.csv)!r} would replace a recording; expected a name such as results.csv",
             ),
         )
-        for broken, sentence in rules:
-            if broken:
-                raise OptionError(sentence)
 
     def options(self) -> PipelineOptions:
         """The options of the library.

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotrace.cli.amounts import counted
 from emotrace.cli.groups import with_groups
-from emotrace.cli.messages import one_line, print_json, tell
+from emotrace.cli.messages import print_json, tell
 from emotrace.cli.options import (
     Backend,
     Decoding,
@@ -112,7 +113,7 @@ def _tell_result(report: BatchReport, out: Path, json: bool) -> None:
         print_json(record)
         return
     typer.echo(
-        f"{record['total_files']} recordings: {record['normal']} normal, {record['low_quality']} of low "
-        f"quality, {record['failed']} failed"
+        f"{counted(record['total_files'], 'recording')}: {record['normal']} normal, "
+        f"{record['low_quality']} of low quality, {record['failed']} failed"
     )
-    tell(one_line(f"the report is {str(out / REPORT_FILE)!r}"))
+    tell(f"the report is {str(out / REPORT_FILE)!r}")

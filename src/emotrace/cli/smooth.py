@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emotrace.cli.amounts import counted
 from emotrace.cli.groups import given, with_groups
 from emotrace.cli.options import Smoother, Tuning, method_of, open_option
 
@@ -121,4 +122,4 @@ def _write(output: Path, frames: Any, smoothed: Any, method: str) -> None:
         write_list(file, records, ",\n")
         file.write("\n")
     emotion, score = (utterance_by_last if method == "ewma" else utterance_by_vote)(smoothed.rows)
-    typer.echo(f"{emotion} {score:.3f} ({len(smoothed.rows)} frames in {output})")
+    typer.echo(f"{emotion} {score:.3f} ({counted(len(smoothed.rows), 'frame')} in {output})")

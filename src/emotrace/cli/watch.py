@@ -98,7 +98,7 @@ def _watch(request: Request, watching: Watching, out: Path, workers: int, json: 
 
     engine = make_engine(request, workers)
     if not watching.once:
-        tell(one_line(f"watching {watching.folder!r} (Ctrl-C stops)"))
+        tell(f"watching {watching.folder!r} (Ctrl-C stops)")
     stopped = watch(watching, out, engine, on_entry=told, on_unreadable=unreadable)
     if stopped is not None:
         tell(f"stopped: {stopped}")

@@ -138,6 +138,7 @@ class Job:
         progress: 0 to 1.
         seconds_left: an estimate; None where there is none.
         counts: recordings by state.
+        problem: why nothing of it is begun just now; None where that is not so.
         items: the recordings; empty where they were not asked for.
     """
 
@@ -146,6 +147,7 @@ class Job:
     progress: float
     seconds_left: float | None
     counts: Mapping[str, int]
+    problem: str | None = None
     items: tuple[JobItem, ...] = ()
 
     @property
@@ -162,7 +164,7 @@ class Job:
         """The record in a JSON object."""
         items = tuple(JobItem.of(item) for item in values.get("items", ()))
         names = ("id", "state", "progress", "seconds_left", "counts")
-        return cls(**{name: values[name] for name in names}, items=items)
+        return cls(**{name: values[name] for name in names}, problem=values.get("problem"), items=items)
 
 
 def result_of(line: Mapping[str, Any], hop: float | None = None) -> Answer | Failure:

@@ -109,17 +109,18 @@ class FrameGraph:
         """P = ceil(T / CHUNK) overlapping pieces of F = ceil(T / P) frames, zeros behind the end.
 
         Returns:
-            What the first convolution sees of each (P, B, S, kernel), and the rows of the others' windows, see
-            :meth:`windows`.
+            What the first convolution sees of each (P, B, S, kernel), and for each convolution after it the
+            rows of :meth:`windows`.
         """
         g, config = self.g, self.config
         number = self.ceil(total, g.ints(CHUNK))  # (1,): P
         frames = self.ceil(total, number)  # (1,): F
-        outputs, rows = frames, []
-        for _, kernel, stride in reversed(config.conv_layers):
-            rows.insert(0, self.rows(outputs, kernel, stride))
-            before = g("Mul", g("Sub", outputs, g.ints(1)), g.ints(stride))
-            outputs = g("Add", before, g.ints(kernel))  # of the layer before
+        outputs = frames
+        rows: list[str] = []
+        for _, kernel, stride in config.conv_layers[:0:-1]:
+            rows.insert(0, "" if kernel == stride else self.rows(outputs, kernel, stride))
+            outputs = g("Mul", g("Sub", outputs, g.ints(1)), g.ints(stride))
+            outputs = g("Add", outputs, g.ints(kernel))  # of the layer before
         _, kernel, stride = config.conv_layers[0]
         unit, hop = math.gcd(kernel, stride), config.hop
         length = g("Mul", g("Sub", g("Mul", number, frames), g.ints(1)), g.ints(hop))
@@ -129,7 +130,8 @@ class FrameGraph:
         waveform = g("Pad", waveform, g("Concat", g.ints(0, 0, 0), missing, axis=0))
         step = g("Squeeze", g("Mul", frames, g.ints(hop // unit)))
         starts = g("Mul", g("Range", g.scalar(0), g("Squeeze", number), g.scalar(1)), step)
-        seen = g("Add", g("Unsqueeze", starts, g.ints(1, 2)), rows[0])  # P, S, kernel / unit
+        first = self.rows(outputs, kernel, stride)  # S, kernel / unit
+        seen = g("Add", g("Unsqueeze", starts, g.ints(1, 2)), first)  # P, S, kernel / unit
         windows = g("Gather", g("Reshape", waveform, g.ints(0, -1, unit)), seen, axis=1)
         windows = g("Reshape", windows, g("Concat", g.ints(0), number, g.ints(-1, kernel), axis=0))
         return g("Transpose", windows, perm=[1, 0, 2, 3]), rows
@@ -141,12 +143,9 @@ class FrameGraph:
 
     def features(self, x: str, rows: Sequence[str]) -> str:
         """Convolution, norm and GELU, some seven times: (B, S, kernel) -> (B, F, channels)."""
+        first = self.g.const(flat_kernel(self.weights[conv_name(0)]), conv_name(0))
         for layer in range(len(self.config.conv_layers)):
-            if layer:
-                x = self.convolution(x, layer, rows[layer])
-            else:
-                weight = flat_kernel(self.weights[conv_name(0)])
-                x = self.g("MatMul", x, self.g.const(weight, conv_name(0)))
+            x = self.convolution(x, layer, rows[layer - 1]) if layer else self.g("MatMul", x, first)
             x = self.gelu(self.norm(x, f"{AUDIO}local_encoder.conv_layers.{layer}.2.1", EPSILON))
         return x
 
@@ -160,12 +159,13 @@ class FrameGraph:
     def windows(self, x: str, layer: int, rows: str) -> str:
         """(B, ., I) of any type -> (B, ., kernel * I): what each position of a layer's kernel sees.
 
-        A row is as many samples as divide kernel and stride; ``rows`` says which make up each window.
+        A row is as many positions as divide kernel and stride; ``rows`` says which make up each window. It is
+        empty where each row is one.
         """
         g, (_, kernel, stride) = self.g, self.config.conv_layers[layer]
         width, unit = self.config.conv_layers[layer - 1][0], math.gcd(kernel, stride)
         x = g("Reshape", x, g.ints(0, -1, unit * width))
-        if kernel == stride:
+        if not rows:
             return x
         return g("Reshape", g("Gather", x, rows, axis=1), g.ints(0, -1, kernel * width))
 

@@ -207,8 +207,7 @@ class Emotion2vecGraph(FrameGraph):
         g, dim = self.g, self.config.embed_dim
         keys, values = (self.by_heads(y, layout) for y in self.linears(x, f"{name}.attn.qkv", 3, [1, 2]))
         pieces = g("Reshape", x, g("Concat", layout.pieces, g.ints(-1, dim), axis=0))  # P, R * B, D
-        sequences = {"piece": (pieces, ["M", dim]), "distance": (layout.distance, [1, "B", "R", "L"])}
-        with g.scan(**sequences) as scan:
+        with g.scan(piece=(pieces, ["M", dim]), distance=(layout.distance, [1, "B", "R", "L"])) as scan:
             x = scan.slices["piece"]
             [query] = self.linears(x, f"{name}.attn.qkv", 3, [0])
             queries = self.by_heads(query, layout)
@@ -226,13 +225,12 @@ class Emotion2vecGraph(FrameGraph):
     def attention(self, queries: str, keys: str, values: str, distance: str, layout: Layout) -> str:
         """Attention of some queries to all keys, by groups of heads: (R * B, D)."""
         g, width = self.g, self.config.embed_dim // self.config.heads
-        sequences = {
-            "query": (queries, ["h", "B", "R", width]),
-            "key": (keys, ["h", "B", "L", width]),
-            "value": (values, ["h", "B", "L", width]),
-            "slope": (layout.slopes, ["h", 1, 1, 1]),
-        }
-        with g.scan(**sequences) as scan:
+        with g.scan(
+            query=(queries, ["h", "B", "R", width]),
+            key=(keys, ["h", "B", "L", width]),
+            value=(values, ["h", "B", "L", width]),
+            slope=(layout.slopes, ["h", 1, 1, 1]),
+        ) as scan:
             query, key, value, slope = scan.slices.values()
             scores = g.fused_matmul(query, key, transB=1, alpha=width**-0.5)  # H / G, B, R, L
             share = g("Softmax", g.add(scores, g("Mul", distance, slope)), axis=-1)

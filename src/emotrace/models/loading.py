@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emotrace.models.encoder import Encoder
 from emotrace.models.package import ModelPackage
-from emotrace.models.selection import check_choices, choose_runtime
+from emotrace.models.selection import check_choices, choose_runtime, has_torch
 
 
 def load_encoder(
@@ -43,3 +43,11 @@ def load_encoder(
     from emotrace.models.runtime import OnnxEncoder
 
     return OnnxEncoder(package, precision=precision, device=device, threads=threads)
+
+
+def tell_torch(threads: int) -> None:
+    """Give torch, if it is there, a number of threads: it has one for all encoders of the process."""
+    if has_torch():
+        from emotrace.models.torch_runtime import set_threads
+
+        set_threads(threads)

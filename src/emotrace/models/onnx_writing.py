@@ -176,7 +176,7 @@ class Writer:
         with (folder / data).open("wb") as file:
             tensors = [self._tensor(key, array, file, data) for key, array in self._constants.items()]
         graph = helper.make_graph(self._nodes, "emotion2vec", self._inputs, self._outputs, tensors)
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(
             graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="emotrace"
         )

@@ -51,14 +51,14 @@ def choose_runtime(card: ModelCard, runtime: str, precision: str, device: str) -
     """
     if runtime == "auto":
         without = device == "cuda" and card.weights is not None and not onnx_has_cuda()
-        runtime = "torch" if precision == "bf16" or (without and _has_torch()) else "onnxruntime"
+        runtime = "torch" if precision == "bf16" or (without and has_torch()) else "onnxruntime"
     if runtime == "torch":
         if card.weights is None or card.network is None:
             raise DeviceError(
                 f"model {card.name!r} has no weights for torch, which precision 'bf16' and runtime 'torch' "
                 "need; use runtime 'onnxruntime' with another precision"
             )
-        if not _has_torch():
+        if not has_torch():
             raise MissingExtraError(
                 "runtime 'torch' was asked for (precision 'bf16' needs it, too), but torch is not installed; "
                 "pip install 'emotrace[convert]', or use runtime 'onnxruntime'"
@@ -152,5 +152,6 @@ def cuda_driver() -> bool:
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
 
 
-def _has_torch() -> bool:
+def has_torch() -> bool:
+    """Whether torch is installed."""
     return find_spec("torch") is not None

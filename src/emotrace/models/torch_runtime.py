@@ -35,6 +35,13 @@ def float32_products() -> Iterator[None]:
         yield
 
 
+def set_threads(count: int) -> None:
+    """Torch's number for the whole process."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
 class TorchEncoder(BatchedEncoder):
     """A model package run by torch.
 

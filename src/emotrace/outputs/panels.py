@@ -75,7 +75,7 @@ def clipped(axes: Axes, outline: Envelope, duration: float) -> None:
 
 
 def labels_at(line: Timeline, times: Times) -> NDArray[np.intp]:
-    """Index of the likeliest emotion at each time; -1 where there is none."""
+    """Index of the likeliest emotion at each time in seconds, (n,); -1 where there is none."""
     step = np.searchsorted(line.starts, times, side="right") - 1
     inside = (step >= 0) & (times < line.ends[step] + 1e-6)
     rows = line.probabilities[step]
@@ -153,7 +153,7 @@ def _share_axis(axes: Axes) -> None:
 
 
 def outlined(starts: Times, ends: Times, table: Array) -> tuple[Times, Array]:
-    """Corners of steps, each value at both ends of its step; NaN between steps that do not touch."""
+    """Corners (n,), (n, 9) of steps, each value at both ends; NaN between steps that do not touch."""
     if np.allclose(starts[1:], ends[:-1], atol=1e-3):
         return np.repeat(np.r_[starts, ends[-1:]], 2)[1:-1], np.repeat(table, 2, axis=0)
     times = np.stack([starts, starts, ends, ends], axis=1).reshape(-1)
@@ -162,7 +162,7 @@ def outlined(starts: Times, ends: Times, table: Array) -> tuple[Times, Array]:
 
 
 def thinned(line: Timeline) -> tuple[Times, Times, Array]:
-    """Means over neighbouring steps, so that no more than ``COLUMNS`` are drawn."""
+    """Starts (T,), ends (T,) and means (T, 9) of neighbouring steps, T at most ``COLUMNS``."""
     group = -(-len(line.starts) // COLUMNS)
     if group == 1:
         return line.starts, line.ends, line.probabilities

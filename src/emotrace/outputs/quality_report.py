@@ -6,13 +6,13 @@ Nothing in them depends on the time or on what a run had to do, so that sorting 
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from emotrace.labels import LABELS, emotion
 from emotrace.outputs.records import dumps, number, reason_record
@@ -88,16 +88,29 @@ def write_reports(folder: Path, items: Sequence[Sorted], preset: Preset, languag
     Raises:
         OutputError: one cannot be written.
     """
-    text = "\n".join(text_lines(items, preset, language)) + "\n"
-    record = dumps(report_record(items, preset), indent=2) + "\n"
-    reports = {
-        "quality_report.txt": text,
-        "quality_report.json": record,
-        "quality_report.csv": csv_text(items),
+    writers: dict[str, Callable[[TextIO], object]] = {
+        "quality_report.txt": lambda file: file.writelines(
+            f"{line}\n" for line in text_lines(items, preset, language)
+        ),
+        "quality_report.json": lambda file: file.writelines(_json_parts(items, preset)),
+        "quality_report.csv": partial(_write_csv, items),
     }
-    for name, content in reports.items():
-        with replacing(folder / name) as temporary:
-            temporary.write_bytes(content.encode("utf-8", errors="backslashreplace"))
+    for name, write in writers.items():
+        with (
+            replacing(folder / name) as temporary,
+            temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+        ):
+            write(file)
+
+
+def _json_parts(items: Sequence[Sorted], preset: Preset) -> Iterator[str]:
+    """The JSON report in parts, because that of many results is large."""
+    head, _, tail = dumps({**_head(items, preset), "results": []}, indent=2).rpartition("]")
+    yield head
+    for i, item in enumerate(items):
+        lines = dumps(_record(item, False), indent=2).replace("\n", "\n    ")
+        yield f"{',' if i else ''}\n    {lines}"
+    yield ("\n  ]" if items else "]") + tail + "\n"
 
 
 def totals(items: Iterable[Sorted]) -> dict[str, Any]:
@@ -129,20 +142,21 @@ def report_record(items: Sequence[Sorted], preset: Preset, *, actions: bool = Fa
         preset: what was asked for.
         actions: say of each what was done now.
     """
+    return {**_head(items, preset), "results": [_record(item, actions) for item in items]}
+
+
+def _head(items: Sequence[Sorted], preset: Preset) -> dict[str, Any]:
     rules = preset.rules.model_dump()
     return {
         "schema_version": SCHEMA_VERSION,
         "preset": preset.name,
         "rules": {**rules, "drop": sorted(preset.rules.drop)},
         **totals(items),
-        "results": [_record(item, actions) for item in items],
     }
 
 
-def csv_text(items: Iterable[Sorted]) -> str:
-    """The CSV report."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+def _write_csv(items: Iterable[Sorted], file: TextIO) -> None:
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for item in items:
         record = _record(item, False)
@@ -160,7 +174,6 @@ def csv_text(items: Iterable[Sorted]) -> str:
             "failure": record["failure"],
         }
         writer.writerow({name: safe(cell) if isinstance(cell, str) else cell for name, cell in cells.items()})
-    return out.getvalue()
 
 
 def text_lines(items: Sequence[Sorted], preset: Preset, language: str = "en") -> Iterator[str]:

@@ -86,7 +86,7 @@ class Chain:
     prior: NDArray[np.float64]
 
     def evidence(self, rows: Rows) -> Rows:
-        """What each step says about each emotion, 1 at most; 1 for all without speech."""
+        """What each step says about each emotion, float64 (n, 9), 1 at most; 1 for all without speech."""
         logs = self.scale * np.log(np.maximum(_normalised(rows), FLOOR) / self.prior)
         logs[np.isnan(logs)] = 0.0
         return np.asarray(np.exp(logs - logs.max(axis=1, keepdims=True)), np.float64)

@@ -38,7 +38,7 @@ class ScoredClips:
         return len(self.right)
 
     def of(self, which: NDArray[np.int64]) -> ScoredClips:
-        """Some of the clips."""
+        """Some of the clips, by their indices (m,)."""
         return ScoredClips(
             self.right[which], self.confidence[which], self.gap[which], tuple(self.speakers[i] for i in which)
         )

@@ -51,7 +51,7 @@ class Leveller:
         return self._give(max(0, len(self._waiting) - AHEAD))
 
     def finish(self) -> Array:
-        """All the rest."""
+        """All the rest, float32 (n,)."""
         if len(self._rest):
             self._take(self._rest[None])
             self._rest = np.zeros(0, np.float32)

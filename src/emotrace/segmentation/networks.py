@@ -23,7 +23,7 @@ def run(name: str, bands: Array) -> list[Array]:
 
 
 def infer(name: str, **inputs: Array) -> list[Array]:
-    """All outputs of a network, of the inputs by their names."""
+    """All outputs of a network, of the inputs by their names; shapes are those of its graph."""
     with _LOCK:
         session = _session(name)
     outputs: list[Array] = session.run(None, inputs)

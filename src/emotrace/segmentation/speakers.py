@@ -100,6 +100,6 @@ def several(embeddings: Array) -> float:
 
 
 def likeness(embeddings: Array) -> tuple[float, float]:
-    """How alike embeddings are on average, and the least alike tenth of the pairs; cosines."""
+    """Cosines of embeddings (n, D) of length 1: mean over the pairs, and the least alike tenth of them."""
     pairs = (embeddings @ embeddings.T)[np.triu_indices(len(embeddings), 1)]
     return float(pairs.mean()), float(np.percentile(pairs, 10))

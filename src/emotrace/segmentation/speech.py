@@ -37,7 +37,7 @@ class SpeechCounter:
         return self.chunks * CHUNK / SAMPLING_RATE
 
     def feed(self, probabilities: Array) -> None:
-        """Take in the probability of each further chunk."""
+        """Take in the probability of each further chunk, (chunks,)."""
         for p in probabilities.tolist():
             self._speaking = p >= (OFF if self._speaking else ON)
             if not self._speaking:

@@ -47,7 +47,7 @@ class VoiceActivity:
         return np.concatenate(parts)
 
     def finish(self) -> Array:
-        """Probability of the last, incomplete chunk (filled up with zeros), if there is one."""
+        """Probability of the last chunk, filled up with zeros: float32 (1,); (0,) if none is incomplete."""
         if len(self._rest) == CONTEXT:
             return np.zeros(0, np.float32)
         return self.feed(np.zeros(CONTEXT + CHUNK - len(self._rest), np.float32))

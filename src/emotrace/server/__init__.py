@@ -2,17 +2,17 @@
 
 ::
 
-    app.py        the application: routes, errors, guards, start and end
-    settings.py   all settings in one record          address.py   where it listens, and whether it may
-    guard.py      who may ask: host, origin, token    body.py      how much a client may send, and how slowly
-    uploads.py    multipart bodies                    forms.py     the options of a request
-    service.py    what all routes share               work.py      threads behind a bounded queue, deadlines
-    models.py     models: loaded once, released       problems.py  errors as problem+json
-    schemas.py    what is answered                    api.py, classic.py  the routes
-    renderings.py CSV, pictures and other forms       watch.py     each request from outside: line and figures
-    logs.py       lines for people or programs        metrics.py   figures for Prometheus
-    settings_sources.py  flags, variables and TOML file
-    keeping.py    what is kept, and how long          history*.py routes of the history
+    app.py        the application: routes, errors, guards, start and end; run.py runs it
+    settings.py   all settings in one record; settings_sources.py  from flags, variables and a TOML file
+    access/       where requests come in: HTTP, proxies, keys, sessions, the guard, limits
+    door.py       refuses what there is no room for    body.py      how much a client may send, and how slowly
+    uploads.py    multipart bodies                     forms.py     the options of a request
+    service.py    what all routes share                work.py      threads behind a bounded queue, deadlines
+    turns.py      who computes, and what shares a batch    models.py   loaded once, released, tried again
+    api.py, classic.py  the routes                     schemas.py, renderings.py  what is answered
+    keeping.py    what is kept, and how long           problems.py  errors as problem+json
+    history/, jobs/, live/   recognitions that are kept, jobs on DBOS, streams over WebSocket
+    monitoring/   logs, their redaction, figures for Prometheus
 
 Needs the extra ``server``.
 """

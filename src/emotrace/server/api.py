@@ -63,12 +63,12 @@ def router(service: Service) -> APIRouter:
     @routes.get(
         "/ready",
         summary="Whether a recognition would be answered now",
-        response_model=schemas.Health,
+        response_model=schemas.Readiness,
         responses=problems("not-ready"),
     )
     async def ready() -> Response:
         service.check_ready()
-        return _model(schemas.Health(status="ready"))
+        return _model(schemas.Readiness(status="ready", jobs="stuck" if service.jobs_stuck() else "ready"))
 
     @routes.get(
         "/metrics",

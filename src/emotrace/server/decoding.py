@@ -14,7 +14,7 @@ def decoders_of(settings: Settings) -> Decoders | None:
     """
     keep = settings.decode_workers
     if keep is None:
-        keep = settings.side_by_side
+        keep = settings.begun
     if keep == 0:
         return None
     return Decoders(keep, memory_bytes=settings.decode_memory_bytes, cpu_seconds=settings.decode_cpu_seconds)

@@ -14,6 +14,7 @@ import numpy as np
 from emotrace.errors import EmotraceError, ModelError, ModelNotFoundError
 from emotrace.models import registry
 from emotrace.models.encoder import fewest_samples
+from emotrace.models.loading import tell_torch
 from emotrace.recognition import Recognizer
 from emotrace.recognition.parallel import Gathering
 from emotrace.server.monitoring.logs import log
@@ -191,7 +192,7 @@ def load_recognizer(
         precision=settings.precision,
         device=settings.device,
         runtime=settings.runtime,
-        threads=settings.threads or 1,
+        threads=_threads(settings),
     )
     shortest = fewest_samples(recognizer.card)
     recognizer.encoder.encode([np.zeros(max(shortest, SAMPLING_RATE), np.float32)])
@@ -204,6 +205,14 @@ def load_recognizer(
     elif turns is not None and shares is not None:
         encoder = TakingTurns(encoder, shares, turns)
     return Recognizer(encoder=encoder)
+
+
+def _threads(settings: Settings) -> int:
+    """Of one inference; torch has one number for the whole process, which is set here."""
+    threads = settings.threads or 1
+    if settings.runtime == "torch" or settings.precision == "bf16":  # which only torch has
+        tell_torch(threads)
+    return threads
 
 
 def resolve(asked: str, settings: Settings) -> str:

@@ -21,6 +21,10 @@ SWITCH_SECONDS = 0.0005
 """How long one thread may keep the interpreter from the others; by itself Python takes ten times as long, and
 whoever only wants to start an inference, or to answer, waits for who computes."""
 
+IDLE_SECONDS = 75
+"""So long a connection stays open without a request: longer than proxies keep theirs, which would send one
+into a connection that is just being closed."""
+
 _LONGER = 5.0  # than any deadline, before what runs is given up
 
 
@@ -78,6 +82,7 @@ def server_of(settings: Settings, load: Callable[[str], Recognizer] | None = Non
         server_header=False,
         proxy_headers=False,  # see proxies.py
         **tls_of(settings),
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=round(longest),
     )
     return Server(config, app.state.service)

@@ -181,6 +181,13 @@ class PresetList(_Answer):
 
 
 class Health(_Answer):
-    """How the service is."""
+    """The process answers."""
 
-    status: Literal["ok", "ready"]
+    status: Literal["ok"]
+
+
+class Readiness(_Answer):
+    """A recognition would be answered now; ``jobs`` are stuck while their queue cannot be used."""
+
+    status: Literal["ready"]
+    jobs: Literal["ready", "stuck"]

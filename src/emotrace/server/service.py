@@ -63,6 +63,7 @@ class Service:
         streams: the live ones.
         store: what is kept; None before :meth:`open`.
         decoders: processes that decode uploads; None decodes them in this one.
+        jobs_stuck: whether the queue of jobs cannot be used just now.
     """
 
     def __init__(self, settings: Settings, load: Callable[[str], Recognizer] | None = None) -> None:
@@ -70,7 +71,7 @@ class Service:
         self.presets: dict[str, Preset] = presets(settings.presets)
         self.default = resolve("auto", settings)
         self.metrics = Metrics()
-        self.queue = WorkQueue(settings.side_by_side, settings.queue)
+        self.queue = WorkQueue(settings.side_by_side, settings.begun, settings.queue)
         self.models = Models(
             load or (lambda name: load_recognizer(name, settings, self.metrics, self.queue.turns)),
             idle_seconds=settings.idle_seconds,
@@ -80,6 +81,7 @@ class Service:
         self.streams = Streams(settings.streams, settings.workers or cores())
         self.decoders = decoders_of(settings)
         self.store: Store | None = None
+        self.jobs_stuck: Callable[[], bool] = lambda: False
         self._uploads: list[float] = []
         self._to_preload = settings.preload
 
@@ -232,7 +234,7 @@ class Service:
         try:
             self.models.load(self.default)
             if self.decoders is not None:
-                self.decoders.warm()
+                self.decoders.warm(self.settings.side_by_side)
         except EmotraceError:  # which is in the log
             return False
         return True

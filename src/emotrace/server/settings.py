@@ -138,8 +138,8 @@ class Limiting(BaseModel):
         upload_seconds: time to send a request.
         max_bytes: larger requests are refused.
         max_seconds: longer recordings are refused.
-        decode_workers: processes that decode what was uploaded; by default as many as ``workers``; 0 decodes
-            in the service itself.
+        decode_workers: processes that decode what was uploaded and are kept for the next; by default, if
+            they are needed, twice as many as ``workers``; 0 decodes in the service itself.
         decode_memory_bytes: what decoding one recording may take.
         decode_cpu_seconds: computing time that decoding one recording may take, or a twentieth of the longest
             that is allowed, if that is more.
@@ -159,6 +159,11 @@ class Limiting(BaseModel):
     def side_by_side(self) -> int:
         """How many recordings are recognised at the same time; one of them mostly waits for its decoding."""
         return self.workers or cores() + 1
+
+    @property
+    def begun(self) -> int:
+        """How many recordings may have begun; those beyond the others wait for the network."""
+        return 2 * self.side_by_side
 
 
 class Storing(BaseModel):

@@ -38,19 +38,22 @@ class Turns:
     def place(self) -> Iterator[None]:
         """A place while the block runs."""
         self._come(self._comers.append)
-        self._mine.taken = True
+        self._mine.gathers = True
         try:
             yield
         finally:
-            self._mine.taken = False
+            self._mine.gathers = False
             with self._guard:
                 self._free += 1
                 self._go_on()
 
     @property
-    def mine(self) -> bool:
-        """Whether this thread has a place."""
-        return getattr(self._mine, "taken", False)
+    def gathers(self) -> bool:
+        """Whether this thread has a place that it has not offered yet.
+
+        It does so once: many recordings of an hour that are half done would only be in each other's way.
+        """
+        return getattr(self._mine, "gathers", False)
 
     def run(self, request: Request, serve: Callable[[list[Request]], None], shares: Shares) -> None:
         """Let the network run for a request, and for those that wait along and can share its batch.
@@ -60,6 +63,7 @@ class Turns:
             serve: runs the network and fills in the results; it must not raise.
             shares: see :data:`Shares`.
         """
+        self._mine.gathers = False
         run = _Run(request, shares)
         with self._guard:
             self._runs.append(run)
@@ -105,7 +109,7 @@ class Turns:
 
 
 class TakingTurns(Gathering):
-    """An Encoder that makes one batch of what threads with places wait for; other threads use it as it is.
+    """An Encoder that makes one batch of what threads with places come for first; all else it does at once.
 
     Args:
         encoder: the model.
@@ -128,7 +132,7 @@ class TakingTurns(Gathering):
         self, waveforms: Sequence[Array], references: Sequence[Array | None] | None = None
     ) -> list[Encoding]:
         """See :meth:`emotrace.models.encoder.Encoder.encode`."""
-        if not self._turns.mine:
+        if not self._turns.gathers:
             return self._encoder.encode(waveforms, references)
         request = Request(waveforms, references)
         self._turns.run(request, self._serve, self._shares)

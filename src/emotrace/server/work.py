@@ -54,13 +54,14 @@ class WorkQueue:
     Those who wait take turns: a caller who sends a hundred recordings does not keep back one who sends two.
 
     Args:
-        workers: pieces of work at a time. As many more may have begun, and wait for the network.
+        workers: pieces of work at a time.
+        begun: pieces of work that may have begun; those beyond the others wait for the network.
         waiting: pieces of work that may wait for one.
 
     Attributes:
         turns: of the threads.
 
-    >>> queue = WorkQueue(workers=1, waiting=4)
+    >>> queue = WorkQueue(workers=1, begun=1, waiting=4)
     >>> async def stays() -> None:
     ...     await asyncio.Event().wait()
     >>> asyncio.run(queue.run(lambda go_on: 6 * 7, seconds=10, gone=stays()))
@@ -68,10 +69,10 @@ class WorkQueue:
     >>> queue.close()
     """
 
-    def __init__(self, workers: int, waiting: int) -> None:
+    def __init__(self, workers: int, begun: int, waiting: int) -> None:
         self.workers, self._places = workers, workers + waiting
         self.turns = Turns(workers)
-        self._pool = ThreadPoolExecutor(2 * workers, "emotrace-server")
+        self._pool = ThreadPoolExecutor(begun, "emotrace-server")
         self._lock = threading.Lock()
         self._taken = 0
         self._mean = 1.0

@@ -6,6 +6,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from emotrace.errors import EmotraceError
 from emotrace.models.compact_network import Crnn
 from emotrace.training import validation
 from emotrace.training.card import add_figures, set_temperature, write_card
@@ -163,7 +165,10 @@ def main() -> None:
         sub.add_argument("--model", type=Path, default=builtin, help="package folder to judge")
     args = parser.parse_args()
     args.runs.mkdir(parents=True, exist_ok=True)
-    args.run(args)
+    try:
+        args.run(args)
+    except EmotraceError as problem:
+        sys.exit(f"emotrace: {problem}")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,13 @@ def warp(x: Tensor, length: int, speed: Tensor, formants: Tensor, pitch: Tensor)
 
 
 def reverberate(x: Tensor, seconds: float, direct_db: float) -> Tensor:
-    """Add an exponential tail that falls by 60 dB in ``seconds``, ``direct_db`` under the direct sound."""
+    """Add an exponential tail that falls by 60 dB in ``seconds``, ``direct_db`` under the direct sound.
+
+    Args:
+        x: log powers (B, T, bands), 100 frames a second.
+        seconds: reverberation time.
+        direct_db: how much louder the direct sound is, in dB.
+    """
     taps = max(2, min(60, int(seconds * 100)))
     tail = torch.exp(-torch.arange(1, taps) * (60 * LN_PER_DB / (seconds * 100)))
     tail = tail / tail.sum() * np.exp(-direct_db * LN_PER_DB)

@@ -20,8 +20,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from emotrace.models.compact_network import BANDS, pitch_hz
-from emotrace.training.corpora import Store, build_store
-from emotrace.training.validation import JUDGED, recall_by_corpus
+from emotrace.training.corpora import JUDGED, Store, build_store
+from emotrace.training.validation import recall_by_corpus
 
 REFERENCE_CLIPS = 10
 
@@ -62,7 +62,7 @@ def table(store: Store, clips: Sequence[int]) -> NDArray[np.float32]:
 def less_speaker(
     store: Store, clips: Sequence[int], rows: NDArray[np.float32], k: int = REFERENCE_CLIPS, seed: int = 0
 ) -> NDArray[np.float32]:
-    """Subtract the mean of up to k other clips of the speaker from each row."""
+    """Subtract the mean of up to k other clips of the speaker from each row of (clips, features)."""
     rng = np.random.default_rng(seed)
     speaker = np.array([store.clips[i].speaker for i in clips])
     out = rows.copy()

@@ -18,12 +18,17 @@ import torch
 from numpy.typing import NDArray
 
 from emotrace.audio import load
+from emotrace.errors import InputError
 from emotrace.labels import label_index
 from emotrace.models.compact_network import BANDS, HOP, FrontEnd, normalise
 from emotrace.results import Array
 from emotrace.training.synthetic import non_speech
 
-CORPORA = ("emodb", "ravdess", "nemo", "selvas", "emospeech", "emogator")
+JUDGED = ("emodb", "ravdess", "nemo")
+"""The corpora that figures are stated on."""
+
+OTHERS = ("selvas", "emospeech", "emogator")
+CORPORA = (*JUDGED, *OTHERS)
 NON_SPEECH_SECONDS = 5.0
 FEATURES = 2  # raise it when the front end changes
 HELD_OUT_MUSIC = ("tchaikovsky", "ragtime", "trumpet")  # ESC-10 fold 3 is held out as well
@@ -53,8 +58,14 @@ class Clip:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except OSError as problem:
+        reason = (problem.strerror or str(problem)).lower()
+        raise InputError(
+            f"{str(path)!r} cannot be read: {reason}; expected the corpora as docs/training.md lays them out"
+        ) from problem
 
 
 def emotional_clips(data: Path, corpora: Iterable[str] = CORPORA) -> list[Clip]:
@@ -63,6 +74,9 @@ def emotional_clips(data: Path, corpora: Iterable[str] = CORPORA) -> list[Clip]:
     Args:
         data: folder that holds one folder per corpus and ``splits.csv``.
         corpora: names of the folders.
+
+    Raises:
+        InputError: a table is not there.
     """
     splits = {(r["corpus"], r["speaker"]): r["split"] for r in _rows(data / "splits.csv")}
     return [

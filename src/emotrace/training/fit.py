@@ -17,7 +17,7 @@ from emotrace.training.sampling import Sampler
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """Cross-entropy with soft targets and label smoothing, per element of the leading axes."""
+    """Cross-entropy (...) of logits (..., 9) and soft targets (..., 9), with label smoothing 0 to 1."""
     targets = targets * (1 - smoothing) + smoothing / CLASSES
     return -(targets * torch.log_softmax(logits.float(), -1)).sum(-1)
 

@@ -15,7 +15,7 @@ import torch
 
 from emotrace.models.compact_network import Crnn
 from emotrace.training import validation
-from emotrace.training.corpora import Store, build_store
+from emotrace.training.corpora import JUDGED, Store, build_store
 from emotrace.training.fit import train
 from emotrace.training.recipe import Recipe, refinements
 
@@ -46,11 +46,7 @@ def train_member(data: Path, runs: Path, recipe: Recipe, device: str = "cpu") ->
     chosen = [i for i, clip in enumerate(store.clips) if clip.split == "train"]
     first = _first_phase(runs, store, chosen, recipe, settings, device)
     network = refine(first, store, chosen, recipe, device)
-    clips = [
-        i
-        for i, clip in enumerate(store.clips)
-        if clip.split == "validation" and clip.corpus in validation.JUDGED
-    ]
+    clips = [i for i, clip in enumerate(store.clips) if clip.split == "validation" and clip.corpus in JUDGED]
     for name, reference in (("clip alone", None), ("with reference", validation.references(store, clips))):
         recall = validation.recall_by_corpus(
             store, clips, validation.predict(network, store, clips, reference)

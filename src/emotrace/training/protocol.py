@@ -25,10 +25,8 @@ from emotrace.labels import LABELS
 from emotrace.recognition import Recognizer
 from emotrace.recognition.references import RunningReference
 from emotrace.results import Array, Recognition, SpeakerReference
-from emotrace.training.corpora import Clip, all_clips, read_clip
+from emotrace.training.corpora import JUDGED, OTHERS, Clip, all_clips, read_clip
 
-JUDGED = ("emodb", "ravdess", "nemo")
-OTHERS = ("selvas", "emospeech", "emogator")
 UNKNOWN = LABELS.index("unknown")
 RATE = 16_000
 
@@ -63,7 +61,7 @@ class Answers:
 
 
 def telephone_band(samples: Array) -> Array:
-    """300 to 3400 Hz, by way of 8 kHz: what a telephone line leaves."""
+    """300 to 3400 Hz, by way of 8 kHz: what a telephone line leaves of 16 kHz samples (n,)."""
     from scipy.signal import butter, sosfilt
 
     narrow = soxr.resample(samples, RATE, 8000)
@@ -72,7 +70,7 @@ def telephone_band(samples: Array) -> Array:
 
 
 def with_noise(samples: Array, noise: Array, snr_db: float) -> Array:
-    """Speech with noise mixed in at a signal-to-noise ratio, both over their whole length."""
+    """Speech (n,) with noise, repeated or cut, at a ratio in dB; both count over their whole length."""
     noise = np.resize(noise, len(samples))
     gain = np.sqrt(np.mean(samples**2) / (np.mean(noise**2) + 1e-12)) * 10 ** (-snr_db / 20)
     return np.asarray(samples + gain * noise, np.float32)
@@ -286,7 +284,7 @@ class Protocol:
 
 
 def trim(samples: Array, decibels: float = 35.0) -> Array:
-    """The part between the first and the last 20 ms frame within so many dB of the loudest."""
+    """The part of 16 kHz samples between the first and last 20 ms frame within so many dB of the loudest."""
     frames = samples[: len(samples) // 320 * 320].reshape(-1, 320)
     level = 10 * np.log10((frames**2).mean(1) + 1e-10)
     loud = np.flatnonzero(level > level.max() - decibels)

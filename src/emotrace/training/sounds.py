@@ -43,7 +43,7 @@ def powers(samples: NDArray[np.float32]) -> Power:
 
 
 def active(power: Power) -> NDArray[np.bool_]:
-    """Which frames hold active speech, with gaps under 0.2 s closed, of a clip without other sound."""
+    """Which frames (frames, 80) of a clip without other sound are active; gaps under 0.2 s are closed."""
     level = 10 * np.log10(power.sum(axis=1) + 1e-12)
     loud = level > np.percentile(level, 95) - ACTIVE_DB
     where = np.flatnonzero(loud)

@@ -92,6 +92,9 @@ def _limits(service: Service, words: Words) -> str:
     )
     return _pairs(
         (
+            (words("about.limits.model"), service.default),
+            (words("about.limits.workers"), str(settings.side_by_side)),
+            (words("about.limits.streams"), str(settings.streams)),
             (words("about.limits.bytes"), size(settings.max_bytes)),
             (words("about.limits.seconds"), clock(settings.max_seconds)),
             (words("about.limits.deadline"), clock(settings.deadline_seconds)),

@@ -39,7 +39,7 @@ def build(calls: Calls, words: Words, tab: gr.Tab) -> None:
                 file_count="multiple", label=words("batch.files"), elem_id="em-files", height=220, buttons=[]
             )
             controls = option_controls(calls.service, words)
-            start = gr.Button(words("batch.start"), variant="primary", elem_id="em-batch")
+            start = gr.Button(words("batch.start"), variant="primary", elem_id="em-batch", interactive=False)
             told = gr.HTML("", elem_id="em-batch-told", js_on_load=None)
         with gr.Column(scale=7, min_width=300):
             with gr.Row(equal_height=True):
@@ -56,6 +56,7 @@ def build(calls: Calls, words: Words, tab: gr.Tab) -> None:
             most = size(calls.service.settings.max_bytes)
             shown = gr.HTML(note(words("batch.empty", most)), elem_id="em-batch-shown", js_on_load=None)
     asked = [files, *controls]
+    files.change(lambda paths: gr.Button(interactive=bool(paths)), files, start, **QUIET)  # when all are here
     if not calls.service.settings.history:
         start.click(_passing(calls, words), asked, [shown, start], **QUIET)
         return

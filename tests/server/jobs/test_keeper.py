@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from emotrace.errors import StoreError
 from emotrace.recognition import Recognizer
 from emotrace.server.jobs import keeper as job_keeper
+from emotrace.server.jobs.engine import Engine
 from emotrace.store import Store
 from emotrace.store.schema import job_items, jobs
 from emotrace.store.types import now
@@ -49,6 +51,53 @@ def test_a_recording_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
 def test_a_server_that_keeps_nothing_takes_no_jobs(tmp_path: Path) -> None:
     with client_of(data_dir=tmp_path, history=False) as client:
         assert submit(client, HAPPY).json()["code"] == "option"
+
+
+def test_a_queue_that_cannot_be_used_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start, away = Engine.start, threading.Event()
+
+    def starts(engine: Engine) -> None:
+        if away.is_set():
+            raise StoreError("the queue is away, secretly")
+        start(engine)
+
+    monkeypatch.setattr(Engine, "start", starts)
+    away.set()
+    with client_of(data_dir=tmp_path, job_takeover_seconds=1, metrics_open=True) as client:
+        assert client.get("/v1/ready").json() == {"status": "ready", "jobs": "ready"}  # nothing to do yet
+        place = submit(client, HAPPY).headers["location"]
+        wait_for(lambda: client.get("/v1/ready").json()["jobs"] == "stuck", "it is told")
+        told = client.get(place).json()
+        assert (told["state"], told["problem"].split(",")[0]) == (
+            "queued",
+            "this server cannot use the queue of jobs just now",
+        )
+        assert client.get("/v1/jobs").json()["jobs"][0]["problem"] == told["problem"]
+        assert "secretly" in caplog.text
+        assert "secretly" not in str(told)
+        assert "emotrace_jobs_stuck 1.0" in client.get("/v1/metrics").text
+        away.clear()
+        wait_for(lambda: client.get(place).json()["state"] == "done", "it is tried again")
+        wait_for(lambda: client.get("/v1/ready").json()["jobs"] == "ready", "it goes again")
+        assert client.get(place).json()["problem"] is None
+        assert "emotrace_jobs_stuck 0.0" in client.get("/v1/metrics").text
+
+
+def test_a_queue_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    let, start = threading.Event(), Engine.start
+
+    def starts(engine: Engine) -> None:
+        assert let.wait(30)
+        start(engine)
+
+    monkeypatch.setattr(Engine, "start", starts)
+    with client_of(data_dir=tmp_path, job_takeover_seconds=1) as client:
+        place = submit(client, HAPPY).headers["location"]
+        wait_for(lambda: client.get(place).json()["problem"], "it is told")
+        let.set()
+        wait_for(lambda: client.get(place).json()["state"] == "done", "the job is done")
 
 
 def test_what_uploads_that_were_cut_off_left_is_removed(tmp_path: Path) -> None:

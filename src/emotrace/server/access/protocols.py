@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -15,9 +17,13 @@ HEADER_SECONDS = 20.0
 
 
 class PatientHttp(HttpToolsProtocol):
-    """HTTP where a connection that says nothing, too little or too much of a head, is closed."""
+    """HTTP where a connection that says nothing, too little or too much of a head, is closed.
+
+    A client may offer another protocol than WebSocket, as Java's does with HTTP/2; that is ignored.
+    """
 
     _waiting: asyncio.TimerHandle | None = None
+    _offer = False  # the head that was parsed last makes one
     _pointless = 0  # bytes since the parser last had a whole head, or some of a body; it keeps them all
 
     def connection_made(self, transport: Any) -> None:
@@ -28,6 +34,7 @@ class PatientHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """See :class:`asyncio.Protocol`."""
         self._pointless += len(data)
+        self._data = data
         super().data_received(data)
         if self._pointless > HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too large.")
@@ -41,7 +48,12 @@ class PatientHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """See :class:`httptools.HttpRequestParser`."""
         self._pointless = 0
-        super().on_headers_complete()
+        method = self.parser.get_method()
+        self._offer = self.parser.should_upgrade() and not self._should_upgrade() and method != b"CONNECT"
+        if self._offer:
+            self._head = b" ".join((method, self.url, b"HTTP/" + self.parser.get_http_version().encode()))
+        else:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """See :class:`httptools.HttpRequestParser`."""
@@ -51,7 +63,19 @@ class PatientHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """See :class:`httptools.HttpRequestParser`."""
         self._pointless = 0
-        super().on_message_complete()
+        if not self._offer:
+            super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Uvicorn's word for an offer, behind which the parser stops: the request is parsed without it."""
+        error = sys.exc_info()[1]
+        if not (self._offer and isinstance(error, httptools.HttpParserUpgrade)):
+            return
+        lines = [self._head, *(b": ".join(header) for header in self.headers if header[0] != b"upgrade")]
+        rest = self._data[error.args[0] :]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as Uvicorn's
+        self.data_received(b"\r\n".join((*lines, b"", rest)))
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

@@ -48,6 +48,7 @@ class JobKeeper:
         self._stopping, self._wake = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._keep, name="emotrace-jobs", daemon=True)
         self._swept = self._busy = float("-inf")
+        self._failed, self._began = False, float("inf")
 
     def start(self) -> None:
         """Go on with what is there."""
@@ -80,6 +81,11 @@ class JobKeeper:
         """Recordings that are being recognised here."""
         return self._work.running
 
+    @property
+    def stuck(self) -> bool:
+        """Whether the queue cannot be used just now, which is tried again all the time."""
+        return self._failed or time.monotonic() - self._began > self._settings.job_takeover_seconds
+
     def wake(self) -> None:
         """Something was added."""
         self._wake.set()
@@ -94,16 +100,23 @@ class JobKeeper:
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
+            self._began = time.monotonic()
             try:
                 self._tick()
+                self._failed = False
             except EmotraceError as error:
-                log.warning("%s", error)
-                self._signs.reset()
+                log.error("jobs wait, which is tried again: %s", error)
+                self._lost()
             except Exception:
-                log.exception("jobs")
-                self._signs.reset()
+                log.exception("jobs wait, which is tried again")
+                self._lost()
+            self._began = float("inf")
             self._wake.wait(self._settings.job_takeover_seconds / _BEATS)
             self._wake.clear()
+
+    def _lost(self) -> None:
+        self._failed = True
+        self._signs.reset()
 
     def _tick(self) -> None:
         items = self._store.job_items

@@ -58,13 +58,22 @@ class JobDoor:
         self.service, self.files = service, JobFiles(service.settings.data_folder)
         self.desk = JobDesk(service, self.files)
         self._keeper: JobKeeper | None = None
+        service.jobs_stuck = lambda: self.stuck
         service.metrics.watch("job_work", "Recordings of jobs that run here.", "", lambda: self.taken)
+        service.metrics.watch(
+            "jobs_stuck", "Whether this server's queue of jobs fails.", "", lambda: self.stuck
+        )
         service.metrics.watch("job_items", "Recordings of all jobs by state.", "state", self.states)
 
     @property
     def taken(self) -> int:
         """Recordings of jobs that run here."""
         return 0 if self._keeper is None else self._keeper.running
+
+    @property
+    def stuck(self) -> bool:
+        """See :attr:`~emotrace.server.jobs.keeper.JobKeeper.stuck`."""
+        return self._keeper is not None and self._keeper.stuck
 
     def states(self) -> dict[str, int]:
         """Recordings of all jobs by state; nothing while the database cannot be reached."""
@@ -172,7 +181,7 @@ def _add_submission(routes: APIRouter, door: JobDoor) -> None:
         job = await door.desk.take(request, caller)
         door.wake()
         found = await asyncio.to_thread(door.found, job, caller)
-        return _answer(Job.of(found), 202, {"Location": f"/v1/jobs/{job}"})
+        return _answer(Job.of(found, door.stuck), 202, {"Location": f"/v1/jobs/{job}"})
 
 
 def _add_looking(routes: APIRouter, door: JobDoor) -> None:
@@ -187,14 +196,14 @@ def _add_looking(routes: APIRouter, door: JobDoor) -> None:
         owner = require(request, "recognize").owner
         asked = PageQuery.read(query_of(request))
         page = door.service.open().jobs.list(owner, cursor=asked.cursor, limit=asked.limit)
-        return _answer(JobPage(jobs=[Job.of(each) for each in page.items], cursor=page.cursor))
+        return _answer(JobPage(jobs=[Job.of(each, door.stuck) for each in page.items], cursor=page.cursor))
 
     @routes.get(
         "/{job}", summary="A job and how far it is", response_model=JobWithItems, responses=problems(*_ONE)
     )
     def job(request: Request, job: str) -> Response:
         found = door.found(job, require(request, "recognize"))
-        return _answer(JobWithItems.with_items(found, door.service.open().jobs.items(found.id)))
+        return _answer(JobWithItems.with_items(found, door.service.open().jobs.items(found.id), door.stuck))
 
     @routes.get(
         "/{job}/results",
@@ -227,7 +236,7 @@ def _add_ending(routes: APIRouter, door: JobDoor) -> None:
     def cancel(request: Request, job: str) -> Response:
         caller = require(request, "recognize")
         door.cancel(job, caller)
-        return _answer(Job.of(door.found(job, caller)))
+        return _answer(Job.of(door.found(job, caller), door.stuck))
 
     @routes.delete(
         "/{job}",

@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from emotrace.store import jobs as stored
 
+STUCK = (
+    "this server cannot use the queue of jobs just now, which it tries again all the time; its log says why"
+)
+"""Why nothing of a job is begun."""
+
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -34,7 +39,10 @@ class JobItem(BaseModel):
 
 
 class Job(BaseModel):
-    """A job; ``counts`` are of its recordings by state, ``seconds_left`` is null where it cannot be told."""
+    """A job; ``counts`` are of its recordings by state, ``seconds_left`` is null where it cannot be told.
+
+    ``problem`` says why nothing is begun just now, and is null where that is not so.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,10 +55,16 @@ class Job(BaseModel):
     created: datetime
     started: datetime | None
     finished: datetime | None
+    problem: str | None
 
     @classmethod
-    def of(cls, job: stored.Job) -> Job:
-        """A row of the store."""
+    def of(cls, job: stored.Job, stuck: bool) -> Job:
+        """A row of the store.
+
+        Args:
+            job: the row.
+            stuck: this server's queue cannot be used.
+        """
         left = job.seconds_left
         return cls(
             id=job.id,
@@ -62,6 +76,7 @@ class Job(BaseModel):
             created=job.created,
             started=job.started,
             finished=job.finished,
+            problem=STUCK if stuck and job.finished is None else None,
         )
 
 
@@ -71,9 +86,9 @@ class JobWithItems(Job):
     items: list[JobItem]
 
     @classmethod
-    def with_items(cls, job: stored.Job, items: Sequence[stored.Item]) -> JobWithItems:
-        """Rows of the store."""
-        return cls(**Job.of(job).model_dump(), items=[JobItem.of(item) for item in items])
+    def with_items(cls, job: stored.Job, items: Sequence[stored.Item], stuck: bool) -> JobWithItems:
+        """Rows of the store; see :meth:`Job.of`."""
+        return cls(**Job.of(job, stuck).model_dump(), items=[JobItem.of(item) for item in items])
 
 
 class JobPage(BaseModel):

@@ -104,6 +104,11 @@
     banner.append(form);
   });
   if (caller) watch.observe(document.documentElement, { childList: true, subtree: true });
+  // Gradio opens a list again when it is left by the tabulator.
+  const leave = (event) => {
+    if (event.key === "Tab" && event.target.role === "combobox") event.stopImmediatePropagation();
+  };
+  window.addEventListener("keydown", leave, true);
   // A microphone that cannot be had: Gradio's recorder says nothing of it.
   const reasons = { NotFoundError: "missing", NotReadableError: "taken" };
   const why = (problem) => {

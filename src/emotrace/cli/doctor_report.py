@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import sys
 import time
 from importlib import metadata
 from pathlib import Path
@@ -47,6 +48,7 @@ EXTRAS = {
         ),
         *("psycopg", "pydantic_settings", "python_multipart", "sqlalchemy", "starlette", "typing_extensions"),
         *("uvicorn", "websockets"),
+        *(() if sys.platform == "win32" else ("uvloop",)),
     ),
     "live": ("sounddevice",),
     "train": ("onnx", "scipy", "sklearn", "torch"),

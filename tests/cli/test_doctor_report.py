@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emotrace.cli import checks
+from emotrace.cli import doctor_report
 from tests.cli.conftest import Run
 
 MODULES = {
@@ -25,8 +25,8 @@ MODULES = {
 
 
 def test_doctor_names_what_is_not_installed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "_importable", lambda _: False)
-    monkeypatch.setattr(checks, "PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr(doctor_report, "_importable", lambda _: False)
+    monkeypatch.setattr(doctor_report, "PACKAGES", ("numpy", "no-such-package"))
     monkeypatch.setitem(sys.modules, "av", None)
     code, out, _ = run("doctor")
     assert code == 6
@@ -38,11 +38,11 @@ def test_doctor_names_what_is_not_installed(run: Run, monkeypatch: pytest.Monkey
 def test_the_processor_is_read_from_what_linux_tells(tmp_path: Path) -> None:
     info = tmp_path / "cpuinfo"
     info.write_text("model name\t: Fast 9000\nflags\t\t: fpu avx2 avx512f zzz\n\nmodel name\t: Other\n")
-    assert checks.cpu(info)["name"] == "Fast 9000"
-    assert checks.cpu(info)["features"] == ["avx2", "avx512f"]
+    assert doctor_report.cpu(info)["name"] == "Fast 9000"
+    assert doctor_report.cpu(info)["features"] == ["avx2", "avx512f"]
     info.write_text("Features\t: fp asimd asimddp\n")
-    assert checks.cpu(info)["features"] == ["asimd", "asimddp"]
-    nothing = checks.cpu(tmp_path / "none")
+    assert doctor_report.cpu(info)["features"] == ["asimd", "asimddp"]
+    nothing = doctor_report.cpu(tmp_path / "none")
     assert nothing["features"] == []
     assert nothing["name"]
 
@@ -55,9 +55,9 @@ def test_the_packages_and_extras_are_those_of_the_project() -> None:
         return requirement.replace(">", " ").replace("<", " ").replace("=", " ").split()[0]
 
     always = [requirement for requirement in project["dependencies"] if ";" not in requirement]
-    assert sorted(map(bare, always)) == sorted(checks.PACKAGES)
+    assert sorted(map(bare, always)) == sorted(doctor_report.PACKAGES)
     users = {name: rows for name, rows in project["optional-dependencies"].items() if name != "dev"}
-    assert users.keys() == checks.EXTRAS.keys()
+    assert users.keys() == doctor_report.EXTRAS.keys()
     for name, requirements in users.items():
         modules = [MODULES.get(bare(r), bare(r)) for r in requirements]
-        assert sorted(modules) == sorted(checks.EXTRAS[name])
+        assert sorted(modules) == sorted(doctor_report.EXTRAS[name])
