@@ -61,7 +61,7 @@ def test_a_job_gives_what_requests_give(client: TestClient) -> None:
 
 
 def test_results_as_a_table_and_as_folders(client: TestClient) -> None:
-    job = finished(client, submit(client, HAPPY, BROKEN, ("../../=evil.wav", tone(0.75))))
+    job = finished(client, submit(client, HAPPY, BROKEN, ("../../=evil.wav", tone(0.75)), embedding="true"))
     table = client.get(f"/v1/jobs/{job['id']}/results", params={"format": "csv"})
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(table.text)))
@@ -72,6 +72,10 @@ def test_results_as_a_table_and_as_folders(client: TestClient) -> None:
         assert json.loads(archive.read("0001_happy.wav/result.json"))["emotion"] == "happy"
         assert np.load(io.BytesIO(archive.read("0001_happy.wav/embedding.npy"))).ndim == 1
     assert names[0] == "results.csv"
+    plain = finished(client, submit(client, HAPPY))
+    packed = client.get(f"/v1/jobs/{plain['id']}/results", params={"format": "zip"}).content
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert archive.namelist() == ["results.csv", "0001_happy.wav/result.json"]
     assert not [name for name in names if ".." in name or name.startswith("/")]
     unknown = client.get(f"/v1/jobs/{job['id']}/results", params={"format": "exe"})
     assert (unknown.status_code, unknown.json()["code"]) == (422, "option")

@@ -37,18 +37,18 @@ def results(store: Store, job: Job, items: Sequence[Item], form: ResultFormat) -
         job: which.
         items: of it.
         form: one JSON object for each recording, a table of those that have ended, or a folder for each
-            that has a result and the table.
+            that has a result and the table. Objects and folders have embeddings if the job asks for them.
     """
     if form == "zip":
-        return _zip(store, items)
+        return _zip(store, job, items)
     return _csv(store, items) if form == "csv" else _lines(store, job, items)
 
 
 def _lines(store: Store, job: Job, items: Sequence[Item]) -> Iterator[bytes]:
-    embedding = job.options.get("embedding", "").lower() in ("true", "1", "yes", "on")
+    embeddings = _wants_embeddings(job)
     for item in items:
         result = _record(store, item)
-        if result is not None and embedding:
+        if result is not None and embeddings:
             result["embedding"] = _embedding(store, item)
         line = {
             "number": item.number,
@@ -74,8 +74,8 @@ def _csv(store: Store, items: Sequence[Item]) -> Iterator[bytes]:
     yield _taken(file)
 
 
-def _zip(store: Store, items: Sequence[Item]) -> Iterator[bytes]:
-    sink = _Sink()
+def _zip(store: Store, job: Job, items: Sequence[Item]) -> Iterator[bytes]:
+    sink, embeddings = _Sink(), _wants_embeddings(job)
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("results.csv", b"".join(_csv(store, items)))
         for item in items:
@@ -84,11 +84,15 @@ def _zip(store: Store, items: Sequence[Item]) -> Iterator[bytes]:
                 continue
             name = f"{item.number + 1:04d}_{_UNSAFE.sub('_', item.source)}"
             archive.writestr(f"{name}/result.json", json.dumps(record, ensure_ascii=False, indent=2))
-            embedding = store.recognitions.embedding(item.result_id, None)
+            embedding = store.recognitions.embedding(item.result_id, None) if embeddings else None
             if embedding is not None and embedding.is_file():
                 archive.write(embedding, f"{name}/embedding.npy")
             yield sink.taken()
     yield sink.taken()
+
+
+def _wants_embeddings(job: Job) -> bool:
+    return job.options.get("embedding", "").lower() in ("true", "1", "yes", "on")
 
 
 def _record(store: Store, item: Item) -> dict[str, Any] | None:
