@@ -14,6 +14,7 @@ import numpy as np
 from emotrace.outputs.records import failure_record
 from emotrace.outputs.table import CsvTable
 from emotrace.results import Failure
+from emotrace.server.forms import RecognitionForm
 from emotrace.server.problems import json_bytes
 from emotrace.store import Store
 from emotrace.store.jobs import Item, Job
@@ -45,7 +46,7 @@ def results(store: Store, job: Job, items: Sequence[Item], form: ResultFormat) -
 
 
 def _lines(store: Store, job: Job, items: Sequence[Item]) -> Iterator[bytes]:
-    embeddings = _wants_embeddings(job)
+    embeddings = RecognitionForm.read(job.options).embedding
     for item in items:
         result = _record(store, item)
         if result is not None and embeddings:
@@ -75,7 +76,7 @@ def _csv(store: Store, items: Sequence[Item]) -> Iterator[bytes]:
 
 
 def _zip(store: Store, job: Job, items: Sequence[Item]) -> Iterator[bytes]:
-    sink, embeddings = _Sink(), _wants_embeddings(job)
+    sink, embeddings = _Sink(), RecognitionForm.read(job.options).embedding
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("results.csv", b"".join(_csv(store, items)))
         for item in items:
@@ -89,10 +90,6 @@ def _zip(store: Store, job: Job, items: Sequence[Item]) -> Iterator[bytes]:
                 archive.write(embedding, f"{name}/embedding.npy")
             yield sink.taken()
     yield sink.taken()
-
-
-def _wants_embeddings(job: Job) -> bool:
-    return job.options.get("embedding", "").lower() in ("true", "1", "yes", "on")
 
 
 def _record(store: Store, item: Item) -> dict[str, Any] | None:
