@@ -8,13 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotrace.labels import LABELS
-from emotrace.postprocess.hidden_markov import (
-    Chain,
-    ForwardBackward,
-    OnlineHiddenMarkov,
-    Viterbi,
-    sticky,
-)
+from emotrace.postprocess.chain import Chain, sticky
+from emotrace.postprocess.hidden_markov import ForwardBackward, OnlineHiddenMarkov, Viterbi
 from emotrace.postprocess.options import EVIDENCE, MEDIAN_WINDOW, TREND, VOTE_WINDOW, SmoothingOptions
 from emotrace.postprocess.smoothing import (
     WIDTH,

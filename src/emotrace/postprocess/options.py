@@ -74,7 +74,7 @@ class SmoothingOptions(Options):
         prior: how often the model says each of the nine emotions when all are equally frequent, as
             :func:`prior_of` knows it; None is equally often. Only ratios matter.
         transitions: probability of going from each emotion to each in one step, instead of ``dwell``; see
-            :func:`~emotrace.postprocess.hidden_markov.learned`.
+            :func:`~emotrace.postprocess.chain.learned`.
 
     >>> SmoothingOptions.of(method="vote", window=25).window
     25

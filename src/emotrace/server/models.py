@@ -15,6 +15,7 @@ from emotrace.errors import EmotraceError, ModelError, ModelNotFoundError
 from emotrace.models import registry
 from emotrace.models.encoder import fewest_samples
 from emotrace.models.loading import tell_torch
+from emotrace.models.selection import choose_runtime
 from emotrace.recognition import Recognizer
 from emotrace.recognition.parallel import Gathering
 from emotrace.server.monitoring.logs import log
@@ -192,7 +193,7 @@ def load_recognizer(
         precision=settings.precision,
         device=settings.device,
         runtime=settings.runtime,
-        threads=_threads(settings),
+        threads=_threads(name, settings),
     )
     shortest = fewest_samples(recognizer.card)
     recognizer.encoder.encode([np.zeros(max(shortest, SAMPLING_RATE), np.float32)])
@@ -207,10 +208,11 @@ def load_recognizer(
     return Recognizer(encoder=encoder)
 
 
-def _threads(settings: Settings) -> int:
-    """Of one inference; torch has one number for the whole process, which is set here."""
+def _threads(name: str, settings: Settings) -> int:
+    """Of one inference; torch has one number for the whole process, which is set here, before it loads."""
     threads = settings.threads or 1
-    if settings.runtime == "torch" or settings.precision == "bf16":  # which only torch has
+    card = registry.find(name).card
+    if choose_runtime(card, settings.runtime, settings.precision, settings.device) == "torch":
         tell_torch(threads)
     return threads
 
