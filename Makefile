@@ -50,6 +50,7 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest src/emotrace docs
 	$(BIN)/python scripts/cli_reference.py --check
 	$(BIN)/python scripts/audit.py
 	$(BIN)/python -m scripts.settings_reference --check

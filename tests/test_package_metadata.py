@@ -93,6 +93,4 @@ def test_the_command_exists() -> None:
     scripts = project()["scripts"]
     assert isinstance(scripts, dict)
     module, _, function = scripts["emotrace"].partition(":")
-    if not (ROOT / "src" / Path(*module.split("."))).with_suffix(".py").is_file():
-        pytest.skip(f"{module} is not written yet")
     assert callable(getattr(importlib.import_module(module), function))

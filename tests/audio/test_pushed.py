@@ -45,6 +45,7 @@ def test_channels_are_mixed_or_chosen_as_of_a_file() -> None:
         (np.zeros(10, np.complex64), "complex64"),
         (np.array([0.0, np.nan], np.float32), "not finite"),
         (["a"], "type"),
+        ([0, 16384, -16384], "int64"),
     ],
 )
 def test_a_chunk_that_is_no_sound_is_refused(chunk: object, problem: str) -> None:

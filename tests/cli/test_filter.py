@@ -141,6 +141,13 @@ def test_exit_codes_tell_the_truth(run: Run, root: Path) -> None:
     assert results(root) == [*SORTED, "outputs_3"]
 
 
+def test_the_report_on_broken_results_alone(run: Run, tmp_path: Path) -> None:
+    put(tmp_path / "root", "outputs_1", "{")
+    assert run("filter", tmp_path / "root", "--into", tmp_path / "sorted")[0] == 3
+    assert names(tmp_path / "sorted") == sorted(REPORT_FILES)
+    assert results(tmp_path / "root") == ["outputs_1"]
+
+
 def test_an_empty_root(run: Run, tmp_path: Path) -> None:
     code, out, err = run("filter", tmp_path)
     assert code == 0

@@ -110,6 +110,22 @@ def test_a_disk_that_fills_up_in_the_middle(sound: Path, tmp_path: Path) -> None
     assert names(tmp_path) == ["t.csv", "talk.wav"]
 
 
+def test_a_table_that_a_full_disk_stops_does_not_stop_the_other_results(sound: Path, tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+
+    table, inputs = tmp_path / "t.csv", [sound] * 60  # more rows than wait in memory
+    options = ("--json", "--no-checks", "--csv", table)
+    done = run("analyze", *inputs, *options, preexec_fn=limit, env=unmeasured())
+    assert done.returncode == 7
+    assert done.stderr == (
+        f"emotrace: {str(table)!r} cannot be written: the file is larger than is allowed here; "
+        "choose another place\n"
+    )
+    assert len(done.stdout.splitlines()) == 60
+    assert names(tmp_path) == ["talk.wav"]
+
+
 def test_a_folder_that_cannot_be_written(sound: Path) -> None:
     done = run("analyze", sound, "--out", sound)
     assert (done.returncode, done.stdout) == (7, "")

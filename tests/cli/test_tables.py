@@ -86,7 +86,7 @@ def test_a_long_recording_has_shares_and_segments() -> None:
     )
     text = shown(result)
     assert "speech 9:00.0 of 10:00.0" in text
-    assert "compared with the rest of the recording" in text
+    assert "each stretch compared with the speech before it" in text
     shares = text.split("share of the speech")[1].splitlines()[1:3]
     assert [(line.split()[1], line.split()[-2]) for line in shares] == [("sad", "66.7"), ("happy", "33.3")]
     assert text.splitlines()[-1] == "  ... 20 more; --granularity segment shows all"

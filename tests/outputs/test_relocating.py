@@ -87,6 +87,45 @@ def test_a_disk_that_fills_up_leaves_the_source_and_nothing_else(
     assert names(tmp_path / "sub") == []
 
 
+def test_a_source_that_stays_leaves_no_copy(
+    tmp_path: Path, apart: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = filled(tmp_path)
+    before = tree(folder)
+    (tmp_path / "sub").mkdir()
+    rename = os.rename
+
+    def kept(source: Any, target: Any) -> None:
+        if source == folder:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr("emotrace.outputs.relocating.os.rename", kept)
+    with pytest.raises(PermissionError):
+        move_folder(folder, tmp_path / "sub" / "outputs_1")
+    assert tree(folder) == before
+    assert names(tmp_path / "sub") == []
+
+
+def test_a_source_of_which_not_all_can_be_removed_is_moved_all_the_same(
+    tmp_path: Path, apart: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = filled(tmp_path)
+    before = tree(folder)
+    (tmp_path / "sub").mkdir()
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("emotrace.outputs.relocating.shutil.rmtree", refused)
+        move_folder(folder, tmp_path / "sub" / "outputs_1")
+    assert tree(tmp_path / "sub" / "outputs_1") == before
+    assert not folder.exists()
+    assert remove_leftovers(tmp_path) == 1
+    assert names(tmp_path) == ["sub"]
+
+
 def test_a_folder_that_changes_while_it_is_copied_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

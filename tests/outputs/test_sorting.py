@@ -175,6 +175,15 @@ def test_the_results_can_go_elsewhere(tmp_path: Path) -> None:
     assert tree(root) == before
 
 
+def test_a_place_for_nothing_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    elsewhere = sorting(tmp_path / "root", into=tmp_path / "a" / "b")
+    assert sort_results(elsewhere) == []
+    with pytest.raises(InputError, match="nothing to undo"):
+        undo_sorting(elsewhere)
+    assert names(tmp_path) == ["root"]
+
+
 def test_an_empty_root(tmp_path: Path) -> None:
     assert sort_results(sorting(tmp_path)) == []
     assert names(tmp_path) == []
@@ -216,6 +225,24 @@ def test_links_in_place_of_our_own_are_refused(name: str, tmp_path: Path) -> Non
         sort_results(sorting(root))
     assert names(outside) == []
     assert (root / "outputs_1").is_dir()
+
+
+@pytest.mark.parametrize("name", ["normal", "low_quality"])
+def test_undo_takes_nothing_from_where_a_link_leads(name: str, tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    put(root, "outputs_1")
+    put(root, "outputs_2", record(UNSURE))
+    sort_results(sorting(root))
+    (root / name).rename(tmp_path / "away")
+    put(outside, "outputs_1")
+    put(outside, "outputs_2")
+    (root / name).symlink_to(outside)
+    with pytest.raises(OutputError, match=f"{name}' is a symbolic link, which is not followed"):
+        undo_sorting(sorting(root))
+    assert names(outside) == ["outputs_1", "outputs_2"]
+    (root / name).unlink()
+    (tmp_path / "away").rename(root / name)
+    assert undo_sorting(sorting(root)) == (2, [])
 
 
 def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
@@ -289,6 +316,9 @@ def test_a_journal_that_was_cut_off_in_a_line_goes_on(tmp_path: Path) -> None:
     with (tmp_path / JOURNAL_FILE).open("a", encoding="utf-8") as file:
         file.write('{"run": "abc", "ro')
     put(tmp_path, "outputs_5")
+    before = tree(tmp_path)
+    sort_results(sorting(tmp_path), dry_run=True)
+    assert tree(tmp_path) == before
     sort_results(sorting(tmp_path))
     assert "normal/outputs_5" in results(tmp_path)
     assert undo_sorting(sorting(tmp_path)) == (1, [])

@@ -19,9 +19,10 @@ def test_what_the_steps_need_is_read() -> None:
     assert (plain.reading.frames, plain.reading.quality, plain.rules) == (False, True, Rules())
     bare = PipelineOptions.of(checks=False, rules=None, smoothing={"method": "hmm"})
     assert (bare.reading.frames, bare.reading.quality, bare.rules) == (True, False, None)
-    asked = RecognitionOptions.of(frames=True, quality=True, hop=0.1)
+    asked = RecognitionOptions.of(frames=True, quality=True, hop=0.1, frame_embeddings=False)
     kept = PipelineOptions.of(recognition=asked, checks=False).reading
     assert kept == asked
+    assert plain.reading.frame_embeddings is False  # nobody asked to have them carried along
 
 
 @pytest.mark.parametrize(

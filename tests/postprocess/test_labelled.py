@@ -32,10 +32,19 @@ def test_a_csv_with_every_column(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("split", ["test", "TEST", " testing ", "eval", "测试"])
+@pytest.mark.parametrize(
+    "split",
+    ["test", "TEST", " testing ", "eval", "测试", "Test2", "test-clean", "held-out", "dev_test", "测试1"],
+)
 def test_nothing_of_a_test_row_is_looked_at(split: str, tmp_path: Path) -> None:
     listed = read_clips(put(tmp_path / "clips.csv", f"file,label,split\na.wav,no emotion,{split}\n"))
     assert (listed.clips, listed.left_out) == ((), 1)
+
+
+def test_fields_of_json_lines_in_any_case(tmp_path: Path) -> None:
+    rows = [{"File": "a.wav", "Label": "sad"}, {"File": "b.wav", "Label": "sad", "Split": "test"}]
+    listed = read_clips(put(tmp_path / "clips.jsonl", "\n".join(map(json.dumps, rows))))
+    assert ([clip.label for clip in listed.clips], listed.left_out) == (["sad"], 1)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotrace.errors import InputError, OptionError
-from emotrace.postprocess.intervals import ScoredClips
+from emotrace.postprocess.intervals import ScoredClips, clopper_pearson
 from emotrace.postprocess.presets import CLASSIC
 from emotrace.postprocess.rules import Rules
 from emotrace.postprocess.thresholds import (
@@ -141,6 +141,17 @@ def test_speakers_who_differ_widen_the_interval() -> None:
         right, confidence, np.ones(1000), tuple(name[:1] + str(int(name[1]) % 3) for name in names)
     )
     assert fit_thresholds(few, Goal.of(coverage=0.9), OFF).interval_over == "clips"
+
+
+def test_twenty_of_twenty_are_not_certain() -> None:
+    confidence = np.linspace(0.5, 1.0, 100)
+    names = tuple(f"s{i % 10}" for i in range(100))
+    fit = fit_thresholds(
+        ScoredClips(confidence > 0.75, confidence, np.ones(100), names), Goal.of(precision=1), OFF
+    )
+    assert fit.chosen.precision == 1.0
+    assert fit.chosen.interval == clopper_pearson(fit.chosen.kept, fit.chosen.kept)
+    assert fit.chosen.interval[0] < 0.95
 
 
 def test_held_out_figures_tell_what_the_choice_has_made_up() -> None:

@@ -220,6 +220,7 @@ def test_frames_at_one_time_or_far_apart(method: str) -> None:
         ({"timestamp": -1.0}, "frame 1: its timestamp -1 is before the last one, 0"),
         ({"scores": [0.1] * 9}, "frame 1: its scores are"),
         ({"scores": {"happy": -1}}, "frame 1: its happy is -1"),
+        ({"scores": {"happy": 0.5, "快乐": 0.9}}, "frame 1: its scores name happy twice; expected each"),
         ({"scores": {"joy": 0.5}}, "frame 1: 'joy' is not an emotion label"),
     ],
 )

@@ -106,7 +106,7 @@ def test_a_recognition_with_and_without_signal_checks() -> None:
         ({"speech_share": 0.1, "music_share": 0.8, "noise_share": 0.0}, ("music",)),
         ({"speech_share": 0.1, "noise_share": 0.8}, ("not-speech",)),
         ({"speech_share": 0.1, "noise_share": 0.0}, ("mostly-silence",)),
-        ({"speech_share": 0.0, "noise_share": 0.0}, ("mostly-silence",)),
+        ({"speech_share": 0.0, "noise_share": 0.0}, ("mostly-silence", "not-speech")),
         ({"several_speakers": 0.9}, ("several-speakers",)),
         ({"measures": SignalMeasures(90.0, -20, -3, 0.2, 0, 0)}, ("too-long", "clipped")),
     ],

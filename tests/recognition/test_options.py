@@ -25,7 +25,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert (options.frames, options.hop, options.frame_embeddings, options.segments) == (
         False,
         0.04,
-        False,
+        None,
         False,
     )
     assert (options.whole_seconds, options.channel, options.self_reference) == (30.0, None, True)

@@ -143,6 +143,27 @@ def test_the_native_frames_of_a_whole_recording() -> None:
     assert result.frame_embeddings[:, 0] == pytest.approx([0.25] * 25 + [0.75] * 25, abs=1e-3)
 
 
+@pytest.mark.usefixtures("by_level")
+def test_frames_of_one_whole_recording_come_with_their_embeddings() -> None:
+    clip = (talk(0.25, 0.75), 16000)
+    both = RECOGNIZER.recognize(clip, frames=True)
+    assert both.frame_embeddings is not None
+    assert both.frame_times is not None
+    assert len(both.frame_embeddings) == len(both.frame_times) > 0
+    without = [
+        RECOGNIZER.recognize(clip, frames=True, frame_embeddings=False),
+        RECOGNIZER.recognize(clip, frames=True, segments=True),  # of hours they would fill the memory
+        *RECOGNIZER.recognize_many([clip], frames=True),  # and of thousands of clips
+    ]
+    for result in without:
+        assert isinstance(result, Recognition)
+        assert (result.track is None, result.frame_embeddings, result.frame_times) == (False, None, None)
+    [kept] = RECOGNIZER.recognize_many([clip], frames=True, frame_embeddings=True)
+    assert isinstance(kept, Recognition)
+    assert kept.frame_embeddings is not None
+    assert np.array_equal(kept.frame_embeddings, both.frame_embeddings)
+
+
 def test_the_track_says_how_it_was_read() -> None:
     encoder = FakeEncoder(TrackMethod(window=0.5, hop=0.1))
     result = Recognizer(encoder=encoder).recognize((steady(2, 0.5), 16000), frames=True)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotrace import Recognition, Recognizer, SpeakerReference
-from emotrace.errors import AudioError, InputError, LimitError, ModelError, NoSpeechError
+from emotrace.errors import AudioError, InputError, LimitError, ModelError, NoSpeechError, OptionError
 from emotrace.models.encoder import FakeEncoder
 from emotrace.recognition.references import PIECE_SECONDS, RunningReference
 from emotrace.results import Failure
@@ -161,6 +161,14 @@ def test_a_reference_of_another_model_is_refused(recognizer: Recognizer, wrong: 
         recognizer.recognize(clip, reference=wrong)
     with pytest.raises(ModelError, match="expected one made with 'fake'"):
         recognizer.recognize_many([clip], reference=wrong)
+
+
+def test_a_clip_is_no_reference_yet(recognizer: Recognizer) -> None:
+    clip: Any = "monday.wav"
+    with pytest.raises(OptionError, match="of type str; expected what"):
+        recognizer.recognize(clip, reference=clip)
+    with pytest.raises(OptionError, match="of type str; expected what"):
+        recognizer.recognize_many([clip], reference=clip)
 
 
 def test_a_batch_of_one_speaker_is_compared_with_its_mean(recognizer: Recognizer) -> None:

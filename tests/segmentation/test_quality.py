@@ -67,6 +67,12 @@ def test_silence_holds_nothing() -> None:
     assert math.isnan(quality.several_speakers)
 
 
+def test_a_short_sound_is_not_silence() -> None:
+    quality = signal_quality((voice(3000), RATE))
+    assert quality.content != "silence"
+    assert quality.speech_share + quality.music_share + quality.noise_share >= 1
+
+
 def test_nothing_at_all() -> None:
     with pytest.raises(NoAudioError):
         signal_quality((np.zeros(0, np.float32), RATE))

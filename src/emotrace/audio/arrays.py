@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emotrace.audio.pieces import HUGEST, SCALES, Description, Piece, Samples, checked_rate, to_float
+from emotrace.audio.pieces import GIVEN, HUGEST, Description, Piece, Samples, checked_rate, to_float
 from emotrace.errors import AudioError, NoAudioError
 
 MAX_CHANNELS = 16
@@ -69,7 +69,7 @@ def _as_array(samples: ArrayLike) -> Samples:
     if array.size == 0:
         raise NoAudioError(f"<array> has shape {array.shape} and not one sample; expected audio")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if array.dtype.name not in SCALES or array.dtype == np.int64:
+    if array.dtype.name not in GIVEN:
         raise AudioError(
             f"<array> has dtype {array.dtype}; expected float16, float32, float64, int8, int16, int32 or "
             "uint8: convert it, with full scale at 1 for floats"

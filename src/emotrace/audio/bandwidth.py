@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from emotrace.audio.spectrum import BINS, Spectra
-from emotrace.results import Array, Signal
+from emotrace.audio.spectrum import BINS
+from emotrace.results import Array
 from emotrace.timing import SAMPLING_RATE
 
 BAND_BINS = 8
@@ -33,6 +33,7 @@ class BandwidthMeter:
     telephone does not widen it. The bandwidth reaches to the upper edge of the highest of at least two such
     neighbouring bands.
 
+    >>> from emotrace.audio.spectrum import Spectra
     >>> meter = BandwidthMeter()
     >>> sound = np.random.default_rng(0).normal(size=32000) * (np.arange(32000) // 4000 % 2)
     >>> meter.feed(Spectra().feed(sound.astype(np.float32)))
@@ -68,15 +69,3 @@ class BandwidthMeter:
         reached = np.cumsum(self._counts, axis=1) >= share * np.maximum(total, 1)
         level: Array = (np.argmax(reached, axis=1) + _LOWEST_DB).astype(np.float32)
         return level
-
-
-def bandwidth(signal: Signal) -> float:
-    """Bandwidth in Hz of a whole signal at 16 kHz; NaN if nothing sounds.
-
-    >>> math.isnan(bandwidth(Signal(np.zeros(16000, np.float32), 16000)))
-    True
-    """
-    spectra, meter = Spectra(), BandwidthMeter()
-    for start in range(0, len(signal.samples), 60 * SAMPLING_RATE):
-        meter.feed(spectra.feed(signal.samples[start : start + 60 * SAMPLING_RATE]))
-    return meter.result()

@@ -33,6 +33,9 @@ SCALES: dict[str, float] = {
 }
 """Factor that brings each dtype to the range -1 to 1; unsigned samples are centred first."""
 
+GIVEN = frozenset(SCALES) - {"int64"}
+"""The dtypes that arrays may have: a list of whole numbers becomes int64, whatever its full scale is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Description:

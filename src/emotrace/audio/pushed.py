@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from emotrace.audio.measures import ClippingMeter
-from emotrace.audio.pieces import SCALES, Mixer, Piece, checked_rate
+from emotrace.audio.pieces import GIVEN, Mixer, Piece, checked_rate
 from emotrace.audio.resampling import Resampler
 from emotrace.audio.sources import quoted
 from emotrace.errors import AudioError, LimitError
@@ -85,7 +85,7 @@ class PushedAudio:
         """
         chunk = np.asarray(samples)
         table = chunk.reshape(-1, 1) if chunk.ndim == 1 else chunk
-        if table.ndim != 2 or table.shape[1] != self._channels or table.dtype.name not in SCALES:
+        if table.ndim != 2 or table.shape[1] != self._channels or table.dtype.name not in GIVEN:
             raise AudioError(
                 f"{self._label}: a chunk of the shape {chunk.shape} and the type {chunk.dtype} came; "
                 f"expected ({'n,' if self._channels == 1 else f'n, {self._channels}'}) of int16 or float32"

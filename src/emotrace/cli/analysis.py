@@ -22,6 +22,7 @@ from emotrace.errors import (
     MissingExtraError,
     ModelError,
     OptionError,
+    OutputError,
 )
 from emotrace.outputs import (
     CsvTable,
@@ -92,8 +93,8 @@ class Analysis:
                     folder = self._save(name, result, when)
                 with self.watch.hidden():
                     self._print(printer, result, folder, when)
-                if table is not None:
-                    table.write(result)
+                if table is not None and table.whole:
+                    self._write_row(table, result)
         missing = len(self.items) - self.succeeded
         if missing and len(self.items) > 1:
             tell(f"{missing} of {len(self.items)} inputs gave no result")
@@ -233,6 +234,13 @@ class Analysis:
         except EmotraceError as problem:
             self._failed(Failure(result.source, problem.code, str(problem)))
         return folder
+
+    def _write_row(self, table: CsvTable, result: Recognition | Failure) -> None:
+        """Write the row of an input; a table that cannot be written does not stop the other results."""
+        try:
+            table.write(result)
+        except OutputError as problem:
+            self._failed(Failure(str(self.request.csv), problem.code, str(problem)))
 
     def _blocks(self, name: str) -> Iterator[Array]:
         source = self.recordings.open(name)

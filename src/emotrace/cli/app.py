@@ -82,8 +82,7 @@ def _explain(problem: Exception) -> int:
     if hasattr(problem, "format_message"):  # of typer: wrong options
         context: Any = getattr(problem, "ctx", None)
         path = context.command_path if context else "emotrace"
-        sentence = problem.format_message().rstrip(".").replace(": Value error, ", ": ").replace("\n\t", " ")
-        tell(f"{sentence} (see `{path} --help`)")
+        tell(f"{_usage(problem)} (see `{path} --help`)")
         return exit_codes.USAGE
     if isinstance(problem, OSError) and problem.errno in _CANNOT_WRITE and problem.filename is None:
         reason = (problem.strerror or str(problem)).lower()
@@ -94,6 +93,17 @@ def _explain(problem: Exception) -> int:
         return exit_codes.INPUT
     tell(unexpected(problem))
     return exit_codes.BUG
+
+
+def _usage(problem: Any) -> str:
+    """What typer says; of a value that pydantic read for it, which one came and what was expected."""
+    from emotrace.options import in_words, shortened
+
+    for error in getattr(problem.__cause__, "errors", list)()[:1]:
+        expected = in_words(error["msg"])
+        known = error["type"] == "value_error"  # our own sentence, which holds the value
+        problem.message = expected if known else f"{shortened(repr(error['input']))}; {expected}"
+    return str(problem.format_message()).rstrip(".").replace("\n\t", " ")
 
 
 def _stopped(word: str, code: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from emotrace.cli import exit_codes, thresholds_fit
+from emotrace.cli.messages import print_json
 from emotrace.cli.options import JsonText, PresetFile
 
 app = typer.Typer(help="Show the rules of a verdict, and find thresholds on labelled clips.")
@@ -26,8 +27,6 @@ def list_presets(presets: PresetFile = None, json: JsonText = False) -> None:
 
     found = all_presets(presets)
     if json:
-        from emotrace.outputs.records import dumps
-
         rows = {
             name: {
                 "description": preset.description,
@@ -37,7 +36,7 @@ def list_presets(presets: PresetFile = None, json: JsonText = False) -> None:
             }
             for name, preset in found.items()
         }
-        typer.echo(dumps(rows).encode("utf-8"))
+        print_json(rows)
         return
     names = list(found)
     width = max(map(len, names)) + 2

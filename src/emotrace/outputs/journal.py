@@ -75,6 +75,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL_FILE
         self.runs: list[Run] = []
+        self._torn: int | None = None
         if os.path.lexists(self.path):
             self._load()
 
@@ -120,6 +121,9 @@ class Journal:
         text = "".join(json.dumps(line) + "\n" for line in lines)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
         try:
+            if self._torn is not None:
+                os.truncate(self.path, self._torn)
+                self._torn = None
             with os.fdopen(os.open(self.path, flags, 0o666), "ab") as file:
                 file.write(text.encode("ascii"))
                 file.flush()
@@ -134,7 +138,7 @@ class Journal:
             data = self.path.read_bytes()
             whole = data[: data.rfind(b"\n") + 1]
             if len(whole) < len(data):  # cut off while it was written; nothing of that line has happened
-                os.truncate(self.path, len(whole))
+                self._torn = len(whole)  # it goes before the next line comes: a dry run changes nothing
             for line in whole.splitlines():
                 self._take(json.loads(line))
         except OSError as error:

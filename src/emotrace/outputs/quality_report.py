@@ -18,7 +18,7 @@ from emotrace.labels import LABELS, emotion
 from emotrace.outputs.records import dumps, number, reason_record
 from emotrace.outputs.sorting_plan import BROKEN, LOW_QUALITY, NORMAL, Sorted
 from emotrace.outputs.table import safe
-from emotrace.outputs.writing import replacing
+from emotrace.outputs.writing import output_errors, replacing
 from emotrace.postprocess.presets import Preset
 from emotrace.results import Reason
 
@@ -80,7 +80,7 @@ def write_reports(folder: Path, items: Sequence[Sorted], preset: Preset, languag
     """Write ``quality_report.txt``, ``.json`` and ``.csv``, each whole or not at all.
 
     Args:
-        folder: where to.
+        folder: where to; it is made if it is not there.
         items: what became of each result.
         preset: what was asked for.
         language: of the text report: ``"en"`` or ``"zh"``.
@@ -95,6 +95,8 @@ def write_reports(folder: Path, items: Sequence[Sorted], preset: Preset, languag
         "quality_report.json": lambda file: file.writelines(_json_parts(items, preset)),
         "quality_report.csv": partial(_write_csv, items),
     }
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     for name, write in writers.items():
         with (
             replacing(folder / name) as temporary,
@@ -208,7 +210,7 @@ def _block(item: Sorted, words: dict[str, str], language: str) -> Iterator[tuple
         yield "reasons", _printable(item.failure.reason if item.failure else "")
         return
     facts = item.result.facts
-    yield "emotion", _emotion(item.result.emotion, language)
+    yield "emotion", _emotion(item.result.emotion, language) or words["none"]
     yield "confidence", _digits(facts.confidence, words)
     tops = [
         f"{_emotion(label, language)} {score:.4f}" for label, score in islice(item.result.scores.items(), 2)

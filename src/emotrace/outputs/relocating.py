@@ -36,7 +36,18 @@ def move_folder(source: Path, target: Path) -> None:
         if error.errno != errno.EXDEV:
             raise
         copy_folder(source, target, durable=True)
+        _leave(source, target)
+
+
+def _leave(source: Path, copy: Path) -> None:
+    """Remove the source of a copy; where its name stays, the copy goes, so that no result is there twice."""
+    try:
         discard_folder(source)
+    except OSError:
+        if not os.path.lexists(source):  # what could not be removed has a hidden name
+            return
+        discard_folder(copy)
+        raise
 
 
 def copy_folder(source: Path, target: Path, *, durable: bool = False) -> None:

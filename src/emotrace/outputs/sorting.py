@@ -21,7 +21,7 @@ from emotrace.outputs.relocating import (
     remove_leftovers,
     same_tree,
 )
-from emotrace.outputs.sorting_plan import PLACES, Plan, Sorted, Sorting, find, judged, path_of
+from emotrace.outputs.sorting_plan import PLACES, Plan, Sorted, Sorting, find, is_place, judged, path_of
 from emotrace.outputs.writing import output_error, output_errors
 from emotrace.results import Failure
 
@@ -226,17 +226,32 @@ def _locked(sorting: Sorting, dry_run: bool) -> Iterator[None]:
 
     Raises:
         InputError: the root is no folder that can be read.
-        OutputError: the target is none, or another run is at work.
+        OutputError: the target is none, holds a link or file named as a place, or another run is at work.
     """
     _check_root(sorting.root)
-    if not dry_run:
-        with output_errors(sorting.into or sorting.root):
-            sorting.target.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        if not dry_run:
+            stack.callback(_remove_empty, _made(sorting))
+        for place in PLACES:
+            is_place(sorting.target / place)
         if fcntl is not None and not dry_run:
             for folder in sorted({Path(os.path.realpath(sorting.root)), sorting.target}):
                 _lock(folder, stack)
         yield
+
+
+def _made(sorting: Sorting) -> list[Path]:
+    """Make the target; the folders that were not there, innermost first."""
+    with output_errors(sorting.into or sorting.root):
+        new = [folder for folder in (sorting.target, *sorting.target.parents) if not folder.exists()]
+        sorting.target.mkdir(parents=True, exist_ok=True)
+    return new
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def _lock(folder: Path, stack: ExitStack) -> None:

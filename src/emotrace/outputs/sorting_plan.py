@@ -139,6 +139,7 @@ class Plan:
         }
         self.steps: dict[str, Step] = {}
         self._final: dict[str, str] = {}
+        self._ends: set[str] = set()
         for item in items:
             if item.status != BROKEN:
                 self._add(item)
@@ -156,15 +157,19 @@ class Plan:
         if self._sorting.copy:
             there = self._copy_in(item, item.status)
             if there is not None:
-                self._final[item.place] = there
+                self._ends_in(item, there)
                 return
             other = self._copy_in(item, LOW_QUALITY if item.status == NORMAL else NORMAL)
             source = other or source
         target = self._free(item)
         kind = "copy" if self._sorting.copy and source == item.place else "move"
         self.steps[item.place] = Step(kind, source, target)
-        self._final[item.place] = target
+        self._ends_in(item, target)
         self._taken.add(target)
+
+    def _ends_in(self, item: Sorted, place: str) -> None:
+        self._final[item.place] = place
+        self._ends.add(place)
 
     def _free(self, item: Sorted) -> str:
         for name in _numbered(item.name):
@@ -179,7 +184,7 @@ class Plan:
             place = f"{status}/{name}"
             if place not in self._taken:
                 return None
-            if place not in self._final.values() and _same_result(self._sorting, item.place, place):
+            if place not in self._ends and _same_result(self._sorting, item.place, place):
                 return place
         raise AssertionError
 

@@ -84,6 +84,9 @@ class CsvTable:
     Raises:
         OutputError: a row cannot be written.
 
+    Attributes:
+        whole: no row is missing.
+
     >>> import sys
     >>> CsvTable(sys.stdout).write(Failure("a.wav", "audio", "it is empty"))  # doctest: +ELLIPSIS
     source,status,emotion,confidence,angry,...,error_code,reason,verdict,reasons
@@ -95,6 +98,7 @@ class CsvTable:
         self._errors = nullcontext if name is None else partial(output_errors, name)
         self._writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         self._quoter = csv.DictWriter(file, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        self.whole = True
         with self._errors():
             self._writer.writeheader()
 
@@ -102,13 +106,17 @@ class CsvTable:
         """Write the row of one input; see :func:`row`."""
         cells = row(item)
         returns = any("\r" in cell for cell in cells.values())  # which are not quoted by themselves
+        whole, self.whole = self.whole, False
         with self._errors():
             (self._quoter if returns else self._writer).writerow(cells)
+        self.whole = whole
 
 
 @contextmanager
 def csv_file(path: Path) -> Iterator[CsvTable]:
-    """A table in a file (UTF-8) that takes the name ``path`` at the end, and is not there after an exception.
+    """A table in a file (UTF-8) that takes the name ``path`` at the end.
+
+    It is not there after an exception, or if a row could not be written.
 
     Raises:
         OutputError: it cannot be written.
@@ -119,10 +127,12 @@ def csv_file(path: Path) -> Iterator[CsvTable]:
         with output_errors(path):
             file = new.temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="")
         stack.callback(_close, file)
-        yield CsvTable(file, str(path))
-        with output_errors(path):
-            file.close()
-            new.publish()
+        table = CsvTable(file, str(path))
+        yield table
+        if table.whole:
+            with output_errors(path):
+                file.close()
+                new.publish()
 
 
 def _close(file: TextIO) -> None:

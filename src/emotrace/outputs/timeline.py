@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotrace.labels import LABELS
+from emotrace.postprocess.segments import exact_times
 from emotrace.results import Array, Recognition
 
 Times: TypeAlias = NDArray[np.float64]
@@ -56,7 +57,7 @@ def timeline(result: Recognition) -> Timeline:
     """
     track = result.smoothed or result.track
     if track is not None and len(track):
-        starts = _exact(track.times)
+        starts = exact_times(track)
         ends = np.minimum(starts + track.hop, np.maximum(result.duration, starts))
         return Timeline(starts, ends, track.probabilities)
     if result.segments:
@@ -66,11 +67,6 @@ def timeline(result: Recognition) -> Timeline:
         return Timeline(starts, ends, np.array(rows, np.float32))
     scores = np.array([[result.scores[label] for label in LABELS]], np.float32)
     return Timeline(np.zeros(1), np.array([result.duration]), scores)
-
-
-def _exact(times: Array) -> Times:
-    """Times on the grid of 10 ms, which float32 has lost a little of."""
-    return np.asarray(np.round(times.astype(np.float64), 2), np.float64)
 
 
 def runs(line: Timeline) -> Iterator[Run]:

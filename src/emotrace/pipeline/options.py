@@ -38,5 +38,6 @@ class PipelineOptions(Options):
         needed = {
             "frames": self.recognition.frames or self.smoothing is not None,
             "quality": self.recognition.quality or self.checks,
+            "frame_embeddings": bool(self.recognition.frame_embeddings),
         }
         return self.recognition.model_copy(update=needed)

@@ -102,8 +102,9 @@ class Counter:
         return Point(threshold, count / len(self._clips), precision, interval, count, good)
 
     def _interval(self, kept: Bools, right: Bools) -> tuple[float, float]:
-        if not self.by_speaker:
-            return clopper_pearson(int(right.sum()), int(kept.sum()))
+        number, count = int(right.sum()), int(kept.sum())
+        if not self.by_speaker or number in (0, count):  # all alike: every draw is the same
+            return clopper_pearson(number, count)
         total, good = (
             self._draws @ np.bincount(self._speaker[which], minlength=self._draws.shape[1])
             for which in (kept, right)

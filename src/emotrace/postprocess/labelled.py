@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,14 +25,17 @@ from emotrace.postprocess.files import content_of
 from emotrace.results import Failure
 
 MAX_BYTES = 1_000_000_000
-TEST_SPLITS = frozenset({"test", "testing", "eval", "evaluation", "heldout", "held-out", "测试", "测试集"})
+TEST_SPLITS = frozenset({"test", "testing", "eval", "evaluation", "heldout", "held", "测试", "测试集"})
+"""Words that make a split one for testing: ``test``, and so ``Test2``, ``test-clean``, ``held-out``."""
+
 TRAIN_SPLITS = frozenset({"train", "training", "训练", "训练集"})
 
+_WORD = re.compile(r"[^\W\d_]+")
 _NAMES = {
     "file": ("file", "path", "source", "audio", "filename", "文件"),
     "label": ("label", "truth", "标签"),
     "speaker": ("speaker", "speaker_id", "说话人"),
-    "split": ("split", "subset", "set", "划分"),
+    "split": ("split", "split_set", "subset", "partition", "set", "划分"),
 }
 
 
@@ -82,7 +86,7 @@ def read_clips(path: str | os.PathLike[str]) -> LabelledClips:
     seen: dict[str, int] = {}
     left_out = 0
     for line, row in _rows(_text(place), repr(str(place))):
-        if _field(row, "split").casefold() in TEST_SPLITS:
+        if not TEST_SPLITS.isdisjoint(_WORD.findall(_field(row, "split").casefold())):
             left_out += 1
             continue
         try:
@@ -202,7 +206,7 @@ def _json_lines(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
             raise InputError(f"{name}, line {number}: no JSON; expected one object per line") from error
         if not isinstance(row, dict):
             raise InputError(f"{name}, line {number}: a {type(row).__name__}; expected one object per line")
-        yield number, row
+        yield number, {name.strip().lower(): value for name, value in row.items()}
 
 
 def _text(path: Path) -> str:

@@ -65,7 +65,7 @@ class SmoothingOptions(Options):
             and 25 for a median.
         step: steps from one vote to the next.
         alpha: weight of the newest step in the moving average, above 0 and at most 1.
-        dwell: expected seconds in an emotion.
+        dwell: expected seconds in an emotion, at most a million.
         lag: seconds that ``"hmm-online"`` waits for before it decides.
         trend: seconds that ``"hmm-online"`` carries each step on along its slope, because a track announces a
             change before it is there; None is what ``lag`` falls short of :data:`TREND`.
@@ -84,7 +84,7 @@ class SmoothingOptions(Options):
     window: int | None = Field(default=None, ge=1, le=100_000)
     step: int = Field(default=1, ge=1)
     alpha: float = Field(default=0.3, gt=0, le=1)
-    dwell: float = Field(default=DWELL, gt=0, allow_inf_nan=False)
+    dwell: float = Field(default=DWELL, gt=0, le=1e6)
     lag: float = Field(default=0.5, ge=0, le=60)
     trend: float | None = Field(default=None, ge=0, le=2)
     evidence: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -103,7 +103,8 @@ class SmoothingOptions(Options):
     def _rows(cls, value: tuple[tuple[float, ...], ...] | None) -> tuple[tuple[float, ...], ...] | None:
         rows = value or ()
         square = [len(row) for row in rows] == [len(LABELS)] * len(LABELS)
-        if rows and not (square and all(min(row) > 0 and abs(sum(row) - 1) < 1e-6 for row in rows)):
+        fair = square and all(min(row) > 0 and abs(sum(row) - 1) < 1e-6 for row in rows)
+        if value is not None and not fair:
             raise ValueError(f"expected {len(LABELS)} rows of {len(LABELS)} numbers above 0 that sum to 1")
         return value
 

@@ -175,7 +175,7 @@ class _File:
 
     def _base(self, name: str, base: object, above: tuple[str, ...]) -> Preset:
         if base in (name, *above):
-            raise self._wrong(name, "extends", f"{name!r} extends itself")
+            raise self._wrong(name, "extends", f"{name!r} extends itself; expected another preset")
         if isinstance(base, str) and base in self._tables:
             return self._resolve(base, (*above, name))
         if isinstance(base, str) and base in self._known:

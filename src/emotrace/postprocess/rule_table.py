@@ -22,7 +22,7 @@ class Facts:
         clipping_share: share of clipped samples, 0 to 1.
         bandwidth_hz: highest frequency that carries speech.
         music_share: share of the recording that is music, 0 to 1.
-        speech_of_sound: speech as a share of all sound, 0 to 1.
+        speech_of_sound: speech as a share of all sound, 0 to 1; 0 where nothing sounds.
         several_speakers: score that more than one person speaks, 0 to 1.
         switches_per_minute: changes of the likeliest emotion in the track.
     """

@@ -47,7 +47,7 @@ class Rules(BaseModel):
         max_clipping_share: 0 to 1.
         min_bandwidth_hz: in Hz.
         max_music_share: 0 to 1.
-        min_speech_of_sound: speech as a share of all sound, 0 to 1.
+        min_speech_of_sound: speech as a share of all sound, 0 to 1; 0 where nothing sounds.
         max_several_speakers: score, 0 to 1.
         max_switches_per_minute: changes of the label.
         drop: codes of the rules that drop a result; the others flag it.

@@ -65,7 +65,7 @@ def segments_of(
     told = rows if scores is None else np.asarray(scores.probabilities, np.float64)
     parts = _parts(track, options.max_pause)
     runs = _runs(_held(rows, parts, options.margin), parts)
-    starts = _exact(track)
+    starts = exact_times(track)
     merged = _merged(runs, starts, track.hop, told, options.min_duration)
     return tuple(_segment(run, starts, track.hop, told) for run in merged)
 
@@ -108,8 +108,13 @@ def _distance(a: Segment, b: Segment) -> float:
     return min(1.0, sum(abs(a.scores[label] - b.scores[label]) for label in LABELS) / 2)
 
 
-def _exact(track: EmotionTrack) -> NDArray[np.float64]:
-    """Times without what float32 has lost of them."""
+def exact_times(track: EmotionTrack) -> NDArray[np.float64]:
+    """Times of the steps, float64 (n,) in seconds, without what float32 has lost of them.
+
+    >>> track = EmotionTrack(np.float32([1000.02, 1000.04]), np.zeros((2, 9), np.float32), 0.02, "by hand")
+    >>> float(track.times[0]), exact_times(track).tolist()
+    (1000.02001953125, [1000.02, 1000.04])
+    """
     grid = abs(track.hop * 100 - round(track.hop * 100)) < 1e-6
     return np.asarray(np.round(track.times.astype(np.float64), 2 if grid else 6), np.float64)
 

@@ -137,10 +137,13 @@ def _label(text: Any) -> int:
 def _scores(given: Any) -> list[float]:
     if not isinstance(given, dict):
         raise InputError(f"its scores are {_short(given)}; expected an object of emotions and numbers")
-    out = [0.0] * WIDTH
+    out: dict[int, float] = {}
     for name in given:
-        out[label_index(name)] = _score(given, name)
-    return out
+        label = label_index(name)
+        if label in out:
+            raise InputError(f"its scores name {LABELS[label]} twice; expected each emotion once")
+        out[label] = _score(given, name)
+    return [out.get(label, 0.0) for label in range(WIDTH)]
 
 
 def _score(holder: Mapping[str, Any], name: str) -> float:

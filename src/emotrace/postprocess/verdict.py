@@ -121,7 +121,7 @@ def signal_facts(quality: SignalQuality) -> dict[str, float]:
         "snr_db": quality.snr_db,
         "bandwidth_hz": quality.bandwidth_hz,
         "music_share": quality.music_share,
-        "speech_of_sound": math.nan if foreign or sound <= 0 else quality.speech_share / sound,
+        "speech_of_sound": math.nan if foreign else quality.speech_share / sound if sound != 0 else 0.0,
         "several_speakers": quality.several_speakers,
     }
 

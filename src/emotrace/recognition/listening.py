@@ -288,7 +288,8 @@ class Listener:
         """Keep what is asked for besides the emotion of the whole stretch."""
         if self.options.frames:
             self._read_steps(samples, begin, spectrum, encoding)
-        if self.options.frame_embeddings:
+        wanted = self.options.frame_embeddings
+        if wanted or (wanted is None and self.options.frames and self._cutting is None):
             times = begin + np.arange(len(encoding.frames)) * self.encoder.card.frame_hop
             self._heard.frames.append(encoding.frames)
             self._heard.frame_times.append(times.astype(np.float32))

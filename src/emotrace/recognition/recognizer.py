@@ -205,7 +205,7 @@ class Recognizer:
             on_progress: called as ``on_progress("recognise", recordings done, total)``.
             on_bug: makes a Failure of an error that is none of emotrace's; without it, such an error is
                 raised and ends all.
-            **options: see :meth:`recognize`.
+            **options: see :meth:`recognize`; ``frame_embeddings`` only if it is True.
 
         Raises:
             ModelError: the reference was made with another model.
@@ -218,7 +218,7 @@ class Recognizer:
         >>> [type(result).__name__ for result in results]
         ['Recognition', 'Failure']
         """
-        checked = self._checked(options)
+        checked = self._checked({"frame_embeddings": False, **options})
         check_list(sources)
         if workers < 0:
             raise OptionError(f"workers is {workers}; expected 0 (the rule) or more")

@@ -68,14 +68,19 @@ def check_list(sources: object) -> None:
         raise OptionError(f"one recording came ({quoted(name_of(sources))}); expected a list of them: [...]")
 
 
-def check_reference(encoder: Encoder, reference: SpeakerReference | None) -> None:
+def check_reference(encoder: Encoder, reference: object) -> None:
     """Refuse a speaker reference that does not fit a model.
 
     Raises:
         ModelError: it was made with another model, or has another width.
+        OptionError: it is something else, such as a clip of the speaker.
     """
     if reference is None:
         return
+    if not isinstance(reference, SpeakerReference):
+        raise OptionError(
+            f"reference is of type {type(reference).__name__}; expected what Recognizer.reference() gives"
+        )
     card = encoder.card
     if reference.model != card.name or np.shape(reference.spectrum) != (card.reference_size,):
         raise ModelError(

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from emotrace.errors import InputError
 
-SUFFIXES = (".flac", ".ogg", ".wav")
-
 
 def sample_path() -> Path:
     """The shipped recording.
@@ -18,8 +16,7 @@ def sample_path() -> Path:
     >>> sample_path().is_file()
     True
     """
-    folder = Path(__file__).parent
-    found = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES)
-    if not found:
-        raise InputError(f"there is no recording in {str(folder)!r}; install emotrace again")
-    return found[0]
+    path = Path(__file__).with_name("moods.flac")
+    if not path.is_file():
+        raise InputError(f"the sample {str(path)!r} is not there; install emotrace again")
+    return path

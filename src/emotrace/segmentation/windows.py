@@ -64,7 +64,7 @@ class Windows:
     """Hears a stream in windows of 3 s, one each second; each window speaks for its middle second.
 
     The first also speaks for what is before its middle, the last for what is after it. A stream under 3 s is
-    one window.
+    one window; under a third of a second it is heard again and again, and nothing is said about its SNR.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Windows:
             cut = len(self._bands) - WINDOW_FRAMES
             self._bands, self._speech = self._bands[cut:], self._speech[cut:]
             self._told -= cut
-        if len(self._bands) >= FEWEST_FRAMES and self._told < len(self._bands):
+        if self._told < len(self._bands):
             self._hear(len(self._bands), len(self._bands))
 
     @property
@@ -112,13 +112,13 @@ class Windows:
     def _hear(self, frames: int, until: int) -> None:
         """Hear the first frames; the window speaks for those up to ``until`` that no other has spoken for."""
         bands, speech = self._bands[:frames], self._speech[:frames]
-        heard = hear(bands[None])
+        heard = hear(np.resize(bands, (max(frames, FEWEST_FRAMES), BANDS))[None])  # what is shorter, repeated
         power = np.exp(bands.astype(np.float64)).sum(axis=1)
         told = power[self._told : until]
         self._rows.extend([len(told), told.mean(), speech.mean(), *heard.kinds[0]])
-        self._snr.hear(
-            power, speech, float(heard.snr_db[0]), KINDS[int(heard.kinds[0].argmax())], self._told, until
-        )
+        if frames >= FEWEST_FRAMES:
+            kind = KINDS[int(heard.kinds[0].argmax())]
+            self._snr.hear(power, speech, float(heard.snr_db[0]), kind, self._told, until)
         self._told = until
 
 
