@@ -20,9 +20,8 @@ from emotrace.training import validation
 from emotrace.training.card import add_figures, set_temperature, write_card
 from emotrace.training.corpora import Store, build_store
 from emotrace.training.fit import train
-from emotrace.training.members import load_members, refine, say, train_member, train_teacher
+from emotrace.training.members import load_members, refine, say, train_member
 from emotrace.training.recipe import Recipe
-from emotrace.training.teachers import TEACHERS, answers_of, teach
 
 FOLDS = 3
 MEMBERS = 3
@@ -34,27 +33,23 @@ def recipe_of(args: argparse.Namespace, seed: int) -> Recipe:
 
 
 def command_train(args: argparse.Namespace) -> None:
-    """Features, teachers, members (one process with one thread each, side by side), package."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # one thread per process
+    """Features, members (one process with one thread each, all at the same time), package."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # one thread per member
     build_store(args.data, args.runs)
     say("features are ready")
     recipes = [recipe_of(args, seed) for seed in range(args.members)]
     context = multiprocessing.get_context("spawn")
-    with context.Pool(max(TEACHERS, len(recipes))) as pool:
-        jobs = [(args.data, args.runs, recipes[0], part, args.device) for part in range(TEACHERS)]
-        teachers = pool.starmap(train_teacher, jobs, chunksize=1)
+    with context.Pool(len(recipes)) as pool:
         paths = pool.starmap(
-            train_member, [(args.data, args.runs, r, args.device, teachers) for r in recipes], chunksize=1
+            train_member, [(args.data, args.runs, r, args.device) for r in recipes], chunksize=1
         )
     say(f"trained: {', '.join(map(str, paths))}")
     command_package(args)
 
 
 def command_member(args: argparse.Namespace) -> None:
-    """Train the teachers, if they are not there, and one member."""
-    recipe = recipe_of(args, args.seed)
-    teachers = [train_teacher(args.data, args.runs, recipe, part, args.device) for part in range(TEACHERS)]
-    train_member(args.data, args.runs, recipe, args.device, teachers)
+    """Train one member only."""
+    train_member(args.data, args.runs, recipe_of(args, args.seed), args.device)
 
 
 def command_package(args: argparse.Namespace) -> None:
@@ -98,10 +93,8 @@ def command_cross_validate(args: argparse.Namespace) -> None:
         held_out = [i for i, f in enumerate(fold_of) if f == fold and store.clips[i].corpus != "emogator"]
         recipe = recipe_of(args, fold)
         report = lambda line, fold=fold: say(f"fold {fold}: {line}")  # noqa: E731
-        told = [teach(store, chosen, recipe, part, report, args.device) for part in range(TEACHERS)]
-        answers = answers_of(store, told)
-        first = train(store, chosen, recipe, report, device=args.device, answers=answers)
-        network = refine(first, store, chosen, recipe, args.device, answers)
+        first = train(store, chosen, recipe, report, device=args.device)
+        network = refine(first, store, chosen, recipe, args.device)
         clean = _predict_both(network, store, held_out, f"fold {fold}")
         noisy = validation.with_sounds(args.data, store, held_out)
         if noisy is not None:

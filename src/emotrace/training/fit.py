@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from emotrace.models.compact_network import Crnn
+from emotrace.models.compact_network import CLASSES, Crnn
 from emotrace.training.corpora import Store
 from emotrace.training.recipe import Recipe
 from emotrace.training.sampling import Sampler
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy (...) of logits (..., 9) and soft targets (..., 9)."""
+def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy (...) of logits (..., 9) and soft targets (..., 9), with label smoothing 0 to 1."""
+    targets = targets * (1 - smoothing) + smoothing / CLASSES
     return -(targets * torch.log_softmax(logits.float(), -1)).sum(-1)
 
 
@@ -29,7 +29,6 @@ def train(
     report: Callable[[str], None] = print,
     start: Crnn | None = None,
     device: str = "cpu",
-    answers: NDArray[np.float32] | None = None,
 ) -> Crnn:
     """Train a network on the chosen clips and return it with averaged weights, in evaluation mode.
 
@@ -40,11 +39,10 @@ def train(
         report: gets a line every few passes.
         start: weights to go on from; new ones if None.
         device: ``"cpu"``, or ``"cuda"`` (minutes instead of an hour; other random numbers).
-        answers: of teachers, see :class:`~emotrace.training.sampling.Sampler`.
     """
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        return _train(store, chosen, recipe, report, start, device, answers)
+        return _train(store, chosen, recipe, report, start, device)
 
 
 def _train(
@@ -54,14 +52,13 @@ def _train(
     report: Callable[[str], None],
     start: Crnn | None,
     device: str,
-    answers: NDArray[np.float32] | None,
 ) -> Crnn:
     network = Crnn(recipe.mel_channels, recipe.pitch_channels, recipe.width, recipe.hidden, recipe.dropout)
     if start is not None:
         network.load_state_dict(start.state_dict())
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # a sixth faster on CPUs
     averaged = copy.deepcopy(network)
-    sampler = Sampler(store, chosen, recipe, device, answers)
+    sampler = Sampler(store, chosen, recipe, device)
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.decay)
     steps = recipe.passes * recipe.draws_per_pass // recipe.batch
     warm = max(1, int(steps * recipe.warm_up))
@@ -75,8 +72,8 @@ def _train(
         values, mask, targets, frame_targets, weight = sampler.batch(stitched)
         with torch.autocast(device, torch.bfloat16):
             out = network(values.contiguous(memory_format=torch.channels_last), mask)
-        loss = cross_entropy(out.logits, targets).mean()
-        frame = cross_entropy(out.frame_logits, frame_targets)
+        loss = cross_entropy(out.logits, targets, recipe.smoothing).mean()
+        frame = cross_entropy(out.frame_logits, frame_targets, recipe.smoothing)
         loss = loss + recipe.frame_loss * (frame * weight).sum() / weight.sum()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -25,12 +25,10 @@ class Recipe:
         stitched_from: share of the run, 0 to 1, after which half the batches are stitched from two
             emotions of one speaker; 1 is never.
         reference: probability that a clip is normalised by its speaker's reference.
-        soft: share of the teachers' answers in the targets of speech, 0 to 1; the rest are labels. See
-            :mod:`emotrace.training.teachers`.
     """
 
     seed: int = 0
-    passes: int = 80
+    passes: int = 100
     draws_per_pass: int = 4800
     batch: int = 64
     learning_rate: float = 2e-3
@@ -41,7 +39,6 @@ class Recipe:
     frame_loss: float = 0.3
     mixup: float = 0.3
     reference: float = 0.7
-    soft: float = 0.5
     stitched_from: float = 0.8
     noise: float = 0.65
     snr_db: tuple[float, float] = (0.0, 30.0)

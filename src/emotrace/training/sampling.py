@@ -25,21 +25,11 @@ class Sampler:
         chosen: indices of the clips to draw from.
         recipe: see :class:`Recipe`.
         device: where the batches are made; on a GPU the features are copied there (about 1.1 GB).
-        answers: of the teachers, (clips of the store, 9), NaN where there is none; None for labels
-            alone.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        chosen: Sequence[int],
-        recipe: Recipe,
-        device: str = "cpu",
-        answers: NDArray[np.float32] | None = None,
-    ) -> None:
+    def __init__(self, store: Store, chosen: Sequence[int], recipe: Recipe, device: str = "cpu") -> None:
         self.store, self.recipe, self.device = store, recipe, device
         self.frames = torch.from_numpy(store.frames).to(device)
-        self.targets = _targets(store, recipe, answers).to(device)
         self.random = np.random.default_rng(recipe.seed)
         corpora: dict[str, dict[int, list[int]]] = {}
         speakers: dict[str, dict[int, list[int]]] = {}
@@ -147,9 +137,9 @@ class Sampler:
         level = torch.tensor(self.store.levels[chosen], device=self.device)
         labels = torch.tensor([self.store.clips[i].label for i in chosen])
         steps = -(-frames // STRIDE)
-        frame_labels = self.targets[chosen][:, None].expand(n, steps, CLASSES)
+        frame_labels = functional_one_hot(labels)[:, None].expand(n, steps, CLASSES)
         if stitched:
-            x, frame_labels = self._stitch(x, chosen, frames, speed)
+            x, frame_labels = self._stitch(x, chosen, labels, frames, speed)
         reference = self._references(chosen)
         formants = torch.where(aug.chance(n, 0.8), aug.uniform(n, 0.84, 1.19), torch.ones(n))
         pitch = formants * torch.where(aug.chance(n, 0.7), aug.uniform(n, 0.88, 1.14), torch.ones(n))
@@ -174,7 +164,9 @@ class Sampler:
         weight = nn.functional.max_pool1d(mask[:, None], STRIDE, STRIDE, ceil_mode=True)[:, 0]
         return values, mask, targets, frame_labels, weight
 
-    def _stitch(self, x: Tensor, chosen: list[int], frames: int, speed: Tensor) -> tuple[Tensor, Tensor]:
+    def _stitch(
+        self, x: Tensor, chosen: list[int], labels: Tensor, frames: int, speed: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Replace the end of each crop by another emotion of the speaker, from a random frame on."""
         n, needed, _ = x.shape
         partners = [self._partner(i) for i in chosen]
@@ -182,9 +174,12 @@ class Sampler:
         change = aug.uniform(n, 0.15, 0.85) * frames  # in frames after the speed change
         position = torch.arange(needed)[None]
         x = torch.where((position < change[:, None] * speed[:, None])[..., None], x, y)
+        second = torch.tensor([self.store.clips[i].label for i in partners])
         steps = -(-frames // STRIDE)
         before = (torch.arange(steps)[None] * STRIDE + STRIDE / 2 < change[:, None])[..., None]
-        return x, torch.where(before, self.targets[chosen][:, None], self.targets[partners][:, None])
+        return x, torch.where(
+            before, functional_one_hot(labels)[:, None], functional_one_hot(second)[:, None]
+        )
 
     def _channel(self, x: Tensor, reference: Tensor, level: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Room, noise, microphone and line."""
@@ -213,11 +208,6 @@ class Sampler:
         return x, reference
 
 
-def _targets(store: Store, recipe: Recipe, answers: NDArray[np.float32] | None) -> Tensor:
-    """What is learned for each clip, (clips, 9): smoothed labels, or the mean of labels and answers."""
-    labels = np.eye(CLASSES, dtype=np.float32)[[clip.label for clip in store.clips]]
-    smoothed = labels * (1 - recipe.smoothing) + recipe.smoothing / CLASSES
-    if answers is None:
-        return torch.from_numpy(smoothed)
-    softened = (1 - recipe.soft) * labels + recipe.soft * answers
-    return torch.from_numpy(np.where(np.isnan(answers), smoothed, softened))
+def functional_one_hot(labels: Tensor) -> Tensor:
+    """(B,) class indices -> (B, 9) float32."""
+    return nn.functional.one_hot(labels, CLASSES).float()
