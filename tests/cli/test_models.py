@@ -88,7 +88,7 @@ def test_info_shows_where_a_model_comes_from_and_what_was_measured(run: Run, hom
     package(home / "models" / "mine", name="mine", provenance=provenance, int8=int8, attribution="By them.")
     out = run("models", "info", "mine")[1]
     assert f"iic/{LARGE} at {COMMIT} (modelscope)" in out
-    assert f"1.95 GB, sha256 {'ab' * 32}, converted with emotrace 0.1.0" in out
+    assert f"1.9 GB, sha256 {'ab' * 32}, converted with emotrace 0.1.0" in out
     assert "99.8% of clips and 97.0% of frames" in out
     assert "OUTSIDE its bound (99%, 0.03); 1.75 times as fast" in out
     assert "attribution        By them." in out

@@ -61,6 +61,13 @@ def test_a_closed_standard_input_is_told(run: Run, monkeypatch: pytest.MonkeyPat
     assert err == "emotrace: standard input is closed; expected a list of frames on it\n"
 
 
+def test_what_never_ends_is_not_read_to_the_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotrace.cli.smooth.MOST_BYTES", 5_000_000)
+    code, out, err = run("smooth", "hmm", "/dev/zero", "-")
+    assert (code, out) == (3, "")
+    assert err == "emotrace: '/dev/zero' is over 5.0 MB long; expected frames, in parts if need be\n"
+
+
 def test_options_reach_the_smoother(run: Run, frames: Path) -> None:
     assert len(json.loads(run("smooth", "vote", frames, "-", "--window", "2", "--step", "2")[1])) == 3
     assert json.loads(run("smooth", "ewma", frames, "-", "--alpha", "1")[1])[2]["emotion"] == "sad"

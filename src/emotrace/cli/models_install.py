@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from emotrace.cli.amounts import shown_bytes
 from emotrace.cli.messages import tell
-from emotrace.cli.models_text import echo_json, int8_text, size
+from emotrace.cli.models_text import echo_json, int8_text
 from emotrace.cli.options import JsonText
 from emotrace.cli.progress import Steps
 
@@ -152,7 +153,7 @@ def _show(folder: Path, json: bool) -> None:
 
 def _summary(package: ModelPackage) -> str:
     card = package.card
-    total = size(sum(entry.bytes for entry in card.files.values()))
+    total = shown_bytes(sum(entry.bytes for entry in card.files.values()))
     lines = [f"{card.name} is installed in {str(package.folder)!r} ({', '.join(card.graphs)}; {total})"]
     if card.int8 is not None:
         lines.append(f"int8 {int8_text(card.int8)}")

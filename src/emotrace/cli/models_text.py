@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from emotrace.cli.amounts import shown_bytes
 from emotrace.cli.messages import one_line
 
 if TYPE_CHECKING:
@@ -38,18 +39,9 @@ def _installed(row: Row) -> str:
         return f"{head} {one_line(row.problem)}"
     licence = (row.licence or "?").partition(" (")[0]  # without its address, which `info` shows
     return (
-        f"{head} {', '.join(row.precisions or ()):<10} {size(row.bytes or 0):>9}  {licence}\n"
+        f"{head} {', '.join(row.precisions or ()):<10} {shown_bytes(row.bytes or 0):>9}  {licence}\n"
         f"    {one_line(row.description or '')}\n    {one_line(row.folder or '')}"
     )
-
-
-def size(count: float) -> str:
-    """Bytes as people read them.
-
-    >>> size(512), size(7_400_000), size(1_950_000_000)
-    ('0.0 MB', '7.4 MB', '1.95 GB')
-    """
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def card_text(card: ModelCard, folder: str, problem: str | None) -> str:
@@ -77,7 +69,7 @@ def _rows(card: ModelCard, folder: str, problem: str | None) -> Iterator[tuple[s
     yield "over time", f"{track.method}, {track.window:g} s every {track.hop:g} s"
     yield "shortest clip", f"{card.min_seconds:g} s"
     yield "longest piece", f"{card.max_seconds:g} s" if card.max_seconds else None
-    yield "size", size(sum(entry.bytes for entry in card.files.values()))
+    yield "size", shown_bytes(sum(entry.bytes for entry in card.files.values()))
     yield "folder", folder
     if card.int8 is not None:
         yield "int8", int8_text(card.int8)
@@ -97,7 +89,7 @@ def _provenance(card: ModelCard) -> Iterator[tuple[str, str | None]]:
         yield "checkpoint", f"{made.origin}{at} ({made.hub})"
         yield (
             "its weights",
-            f"{size(made.checkpoint_bytes)}, sha256 {made.checkpoint_sha256}, converted with "
+            f"{shown_bytes(made.checkpoint_bytes)}, sha256 {made.checkpoint_sha256}, converted with "
             f"{made.converted_with}",
         )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emotrace.cli.amounts import counted
+from emotrace.cli.amounts import counted, shown_bytes
 from emotrace.cli.groups import given, with_groups
 from emotrace.cli.options import Smoother, Tuning, method_of, open_option
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from emotrace.postprocess.tracks import FrameList
 
 STDIO = Path("-")
+
+MOST_BYTES = 2**30
+"""A million frames with all their scores are a third of that; a device that never ends is stopped here."""
 
 EXAMPLES = """\b
 Examples:
@@ -88,10 +92,14 @@ def _read(source: Path) -> FrameList:
     if source == STDIO and sys.stdin is None:
         raise InputError(f"{label} is closed; expected a list of frames on it")
     try:
-        content = sys.stdin.buffer.read() if source == STDIO else source.read_bytes()
+        content = _content(source)
     except OSError as problem:
         reason = (problem.strerror or str(problem)).lower()
         raise InputError(f"{label} cannot be read: {reason}; expected a JSON file of frames") from problem
+    if len(content) > MOST_BYTES:
+        raise InputError(
+            f"{label} is over {shown_bytes(MOST_BYTES)} long; expected frames, in parts if need be"
+        )
     try:
         document = json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as problem:
@@ -103,6 +111,15 @@ def _read(source: Path) -> FrameList:
         return read_frames(document)
     except InputError as problem:  # also a LabelError
         raise type(problem)(f"{label}: {problem}") from problem
+
+
+def _content(source: Path) -> bytearray:
+    """All of a file or of standard input, or a piece more than may be read."""
+    content = bytearray()
+    with nullcontext(sys.stdin.buffer) if source == STDIO else source.open("rb") as file:
+        while len(content) <= MOST_BYTES and (piece := file.read(2**20)):
+            content += piece
+    return content
 
 
 def _write(output: Path, frames: Any, smoothed: Any, method: str) -> None:
