@@ -153,7 +153,7 @@ def _show(folder: Path, json: bool) -> None:
 
 def _summary(package: ModelPackage) -> str:
     card = package.card
-    total = shown_bytes(sum(entry.bytes for entry in card.files.values()))
+    total = shown_bytes(card.total_bytes)
     lines = [f"{card.name} is installed in {str(package.folder)!r} ({', '.join(card.graphs)}; {total})"]
     if card.int8 is not None:
         lines.append(f"int8 {int8_text(card.int8)}")

@@ -69,7 +69,7 @@ def _rows(card: ModelCard, folder: str, problem: str | None) -> Iterator[tuple[s
     yield "over time", f"{track.method}, {track.window:g} s every {track.hop:g} s"
     yield "shortest clip", f"{card.min_seconds:g} s"
     yield "longest piece", f"{card.max_seconds:g} s" if card.max_seconds else None
-    yield "size", shown_bytes(sum(entry.bytes for entry in card.files.values()))
+    yield "size", shown_bytes(card.total_bytes)
     yield "folder", folder
     if card.int8 is not None:
         yield "int8", int8_text(card.int8)

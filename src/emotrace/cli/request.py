@@ -129,7 +129,7 @@ class Request:
         typer.Option(
             "--reference",
             metavar="FILE",
-            help="A clip of the speaker to compare with; can be given again and again, three are enough.",
+            help="A clip of the speaker to compare with; can be given again and again, ten are good.",
             show_default=False,
         ),
     ] = None

@@ -86,13 +86,15 @@ def _read(source: Path) -> FrameList:
     import json
 
     from emotrace.errors import InputError
+    from emotrace.postprocess.files import read_past
     from emotrace.postprocess.tracks import read_frames
 
     label = "standard input" if source == STDIO else repr(str(source))
     if source == STDIO and sys.stdin is None:
         raise InputError(f"{label} is closed; expected a list of frames on it")
     try:
-        content = _content(source)
+        with nullcontext(sys.stdin.buffer) if source == STDIO else source.open("rb") as file:
+            content = read_past(file, MOST_BYTES)
     except OSError as problem:
         reason = (problem.strerror or str(problem)).lower()
         raise InputError(f"{label} cannot be read: {reason}; expected a JSON file of frames") from problem
@@ -111,15 +113,6 @@ def _read(source: Path) -> FrameList:
         return read_frames(document)
     except InputError as problem:  # also a LabelError
         raise type(problem)(f"{label}: {problem}") from problem
-
-
-def _content(source: Path) -> bytearray:
-    """All of a file or of standard input, or a piece more than may be read."""
-    content = bytearray()
-    with nullcontext(sys.stdin.buffer) if source == STDIO else source.open("rb") as file:
-        while len(content) <= MOST_BYTES and (piece := file.read(2**20)):
-            content += piece
-    return content
 
 
 def _write(output: Path, frames: Any, smoothed: Any, method: str) -> None:

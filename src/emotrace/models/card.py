@@ -215,6 +215,11 @@ class ModelCard(_Record):
     figures: tuple[Figure, ...] = ()
 
     @property
+    def total_bytes(self) -> int:
+        """Size of all files together."""
+        return sum(entry.bytes for entry in self.files.values())
+
+    @property
     def speaker_reference(self) -> bool:
         """Whether the model can use a speaker reference."""
         return self.reference_size > 0

@@ -94,7 +94,7 @@ def _row(name: str, folder: Path, taken: bool) -> Row:
         version=card.version,
         precisions=tuple(card.graphs),
         embeddings_only=not card.has_head,
-        bytes=sum(entry.bytes for entry in card.files.values()),
+        bytes=card.total_bytes,
         licence=card.licence,
         description=card.description,
     )

@@ -70,7 +70,7 @@ def verify(package: ModelPackage, on_progress: OnProgress | None = None) -> list
 
 def _files(package: ModelPackage, on_progress: OnProgress | None) -> Check:
     card = package.card
-    total = sum(entry.bytes for entry in card.files.values())
+    total = card.total_bytes
     done, problems = 0, []
 
     def count(size: int) -> None:

@@ -289,7 +289,7 @@ class Recognizer:
         return self._one_thread(), info.threads
 
     def reference(self, clips: Iterable[Source], **options: Any) -> SpeakerReference:
-        """How one speaker usually sounds, from clips of any emotion; three are enough, ten are better.
+        """How one speaker usually sounds, from clips of any emotion; ten are better than three.
 
         Args:
             clips: sources of one speaker's speech.

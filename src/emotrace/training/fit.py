@@ -22,6 +22,11 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     return -(targets * torch.log_softmax(logits.float(), -1)).sum(-1)
 
 
+def new_network(recipe: Recipe) -> Crnn:
+    """An untrained network of the recipe's shape."""
+    return Crnn(recipe.mel_channels, recipe.pitch_channels, recipe.width, recipe.hidden, recipe.dropout)
+
+
 def train(
     store: Store,
     chosen: Sequence[int],
@@ -53,7 +58,7 @@ def _train(
     start: Crnn | None,
     device: str,
 ) -> Crnn:
-    network = Crnn(recipe.mel_channels, recipe.pitch_channels, recipe.width, recipe.hidden, recipe.dropout)
+    network = new_network(recipe)
     if start is not None:
         network.load_state_dict(start.state_dict())
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # a sixth faster on CPUs

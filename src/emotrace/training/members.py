@@ -16,7 +16,7 @@ import torch
 from emotrace.models.compact_network import Crnn
 from emotrace.training import validation
 from emotrace.training.corpora import JUDGED, Store, build_store
-from emotrace.training.fit import train
+from emotrace.training.fit import new_network, train
 from emotrace.training.recipe import Recipe, refinements
 
 REFINED_SHARE = 0.7
@@ -27,11 +27,6 @@ going all the way, and noise costs less."""
 def say(text: str) -> None:
     """One line of the log, at once."""
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)  # noqa: T201
-
-
-def new_network(recipe: Recipe) -> Crnn:
-    """An untrained network of the recipe's shape."""
-    return Crnn(recipe.mel_channels, recipe.pitch_channels, recipe.width, recipe.hidden, recipe.dropout)
 
 
 def train_member(data: Path, runs: Path, recipe: Recipe, device: str = "cpu") -> Path:

@@ -28,7 +28,7 @@ class Recipe:
     """
 
     seed: int = 0
-    passes: int = 100
+    passes: int = 80
     draws_per_pass: int = 4800
     batch: int = 64
     learning_rate: float = 2e-3
