@@ -26,9 +26,10 @@ def finished(client: TestClient, answer: Any) -> Any:
     return client.get(place).json()
 
 
-def uploads(client: TestClient) -> list[str]:
+def wait_for_no_uploads(client: TestClient) -> None:
+    """A job is told to be finished before its last upload is removed, so that none is lost by a crash."""
     folder = client.app.state.service.settings.data_folder / "jobs"  # type: ignore[attr-defined]
-    return [str(file.relative_to(folder)) for file in sorted(folder.rglob("*"))] if folder.is_dir() else []
+    wait_for(lambda: not (folder.is_dir() and list(folder.iterdir())), "all uploads are gone")
 
 
 def service_of(client: TestClient) -> Any:

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from starlette.datastructures import UploadFile
 
 from emotrace.server.access.callers import Caller
-from tests.server.handed_in import BROKEN, HAPPY, SAD, finished, submit, uploads
+from tests.server.handed_in import BROKEN, HAPPY, SAD, finished, submit, wait_for_no_uploads
 from tests.server.served import client_of, tone
 
 
@@ -57,7 +57,7 @@ def test_a_job_gives_what_requests_give(client: TestClient) -> None:
     assert [line["id"] for line in lines] == [item["id"] for item in job["items"]]
     kept = client.get(f"/v1/recognitions/{job['items'][0]['id']}")
     assert kept.status_code == 200
-    assert uploads(client) == []
+    wait_for_no_uploads(client)
 
 
 def test_results_as_a_table_and_as_folders(client: TestClient) -> None:
@@ -99,7 +99,7 @@ def test_the_same_key_gives_the_same_job(client: TestClient) -> None:
     job = finished(client, again)
     assert job["counts"] == {"done": 2}
     assert submit(client, HAPPY, SAD, key="monday").json()["state"] == "done"
-    assert uploads(client) == []
+    wait_for_no_uploads(client)
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "bad\tkey"])
@@ -121,7 +121,7 @@ def test_what_cannot_work_is_refused_and_leaves_nothing(client: TestClient) -> N
     assert submit(client, *[HAPPY] * 21).json()["code"] == "multipart"
     assert client.post("/v1/jobs", data={"hop": "1"}).json()["code"] in ("content-type", "multipart")
     assert client.post("/v1/jobs", files={"other": HAPPY}).json()["code"] == "multipart"
-    assert uploads(client) == []
+    wait_for_no_uploads(client)
 
 
 def test_a_foreign_job_is_not_found_as_an_unknown_one_is(
@@ -167,7 +167,7 @@ def test_a_deleted_job_leaves_nothing(client: TestClient) -> None:
     assert client.get(f"/v1/jobs/{job['id']}").status_code == 404
     for item in job["items"]:
         assert client.get(f"/v1/recognitions/{item['id']}").status_code == 404
-    assert uploads(client) == []
+    wait_for_no_uploads(client)
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(client: TestClient, monkeypatch:
     monkeypatch.setattr(UploadFile, "write", full)
     answer = submit(client, HAPPY)
     assert (answer.status_code, answer.json()["code"]) == (507, "disk-full")
-    assert uploads(client) == []
+    wait_for_no_uploads(client)
 
 
 def test_a_broken_form_leaves_nothing(client: TestClient) -> None:
@@ -186,4 +186,4 @@ def test_a_broken_form_leaves_nothing(client: TestClient) -> None:
     for body in (head + tone(), head + tone() + b"\r\n--edge\r\nbroken\r\n\r\n", b"", b"--edge--\r\n"):
         answer = client.post("/v1/jobs", content=body, headers=kind)
         assert (answer.status_code, answer.json()["code"]) == (400, "multipart"), body[-20:]
-    assert uploads(client) == []
+    wait_for_no_uploads(client)

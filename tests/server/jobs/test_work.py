@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from emotrace.errors import DiskFullError, ModelError, StoreError
 from emotrace.recognition import Recognizer
 from emotrace.server.jobs import work as job_work
-from tests.server.handed_in import HAPPY, SAD, finished, kept, service_of, submit, uploads
+from tests.server.handed_in import HAPPY, SAD, finished, kept, service_of, submit, wait_for_no_uploads
 from tests.server.served import Gated, client_of, fake, wait_for
 
 
@@ -36,7 +36,7 @@ def client(opened: TestClient, gate: Gated) -> Iterator[TestClient]:
     yield opened
     gate.let.set()
     wait_for(lambda: not service_of(opened).open().job_items.unfinished(), "all jobs end")
-    wait_for(lambda: uploads(opened) == [], "all uploads are gone")
+    wait_for_no_uploads(opened)
 
 
 def test_a_cancelled_job_keeps_what_is_done(client: TestClient, gate: Gated) -> None:
