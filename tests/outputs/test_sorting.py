@@ -175,6 +175,17 @@ def test_the_results_can_go_elsewhere(tmp_path: Path) -> None:
     assert tree(root) == before
 
 
+@pytest.mark.parametrize("name", ["outputs_a", "outputs_a/deep", "outputs_new"])
+def test_a_target_inside_what_is_sorted_is_refused(name: str, tmp_path: Path) -> None:
+    root = filled(tmp_path)
+    before = sorted(root.rglob("*"))
+    for dry_run in (True, False):
+        with pytest.raises(OptionError, match="of the results to be sorted; choose another folder"):
+            sort_results(sorting(root, into=root / name), dry_run=dry_run)
+    assert sorted(root.rglob("*")) == before
+    assert sort_results(sorting(root, into=root / "sorted"))
+
+
 def test_a_place_for_nothing_is_not_made(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     elsewhere = sorting(tmp_path / "root", into=tmp_path / "a" / "b")

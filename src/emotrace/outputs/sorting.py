@@ -21,7 +21,17 @@ from emotrace.outputs.relocating import (
     remove_leftovers,
     same_tree,
 )
-from emotrace.outputs.sorting_plan import PLACES, Plan, Sorted, Sorting, find, is_place, judged, path_of
+from emotrace.outputs.sorting_plan import (
+    PATTERN,
+    PLACES,
+    Plan,
+    Sorted,
+    Sorting,
+    find,
+    is_place,
+    judged,
+    path_of,
+)
 from emotrace.outputs.writing import output_error, output_errors
 from emotrace.results import Failure
 
@@ -54,7 +64,8 @@ def sort_results(
 
     Raises:
         InputError: the root is no folder that can be read, or its journal is damaged.
-        OptionError: the root was sorted by copying and shall now be by moving, or the other way round.
+        OptionError: the root was sorted by copying and shall now be by moving, or the other way round; or the
+            target lies in one of the results.
         OutputError: the target cannot be written, or another run is at work.
     """
     with _locked(sorting, dry_run):
@@ -226,9 +237,11 @@ def _locked(sorting: Sorting, dry_run: bool) -> Iterator[None]:
 
     Raises:
         InputError: the root is no folder that can be read.
+        OptionError: the target lies in one of the results.
         OutputError: the target is none, holds a link or file named as a place, or another run is at work.
     """
     _check_root(sorting.root)
+    _check_target(sorting)
     with ExitStack() as stack:
         if not dry_run:
             stack.callback(_remove_empty, _made(sorting))
@@ -276,6 +289,16 @@ def _check_root(root: Path) -> None:
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise InputError(f"{str(root)!r} cannot be read: {reason}; check its permissions") from error
+
+
+def _check_target(sorting: Sorting) -> None:
+    root, target = Path(os.path.realpath(sorting.root)), sorting.target
+    inside = target.relative_to(root).parts if target.is_relative_to(root) else ()
+    if inside and inside[0].startswith(PATTERN):
+        raise OptionError(
+            f"{str(sorting.into)!r} is, or lies in, {inside[0]!r} of the results to be sorted; "
+            "choose another folder for --into"
+        )
 
 
 def _check_reports(target: Path) -> None:
