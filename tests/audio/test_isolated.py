@@ -252,8 +252,9 @@ def test_computing_time_is_limited_for_each_file(tmp_path: Path, monkeypatch: py
 
 
 def test_memory_is_limited(caplog: pytest.LogCaptureFixture) -> None:
-    decoders = Decoders(1, memory_bytes=1024)
-    with pytest.raises(AudioError), decoders.open(noise(60.0, 48000, 8), "wide.wav") as blocks:
+    decoders = Decoders(1, memory_bytes=2**22)
+    source = noise(60.0, 48000, 8)
+    with pytest.raises(AudioError, match="more memory"), decoders.open(source, "wide.wav") as blocks:
         list(blocks)
     decoders.close()
 

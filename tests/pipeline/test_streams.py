@@ -39,7 +39,7 @@ def test_the_result_is_that_of_a_file_with_the_same_options(method: str | None) 
         expected = analyse(Recognizer(encoder=SpeakerFake()), (SOUND, 16000), options)
     assert_same(found, expected, 1e-6)
     assert found.verdict == expected.verdict
-    assert found.quality == expected.quality
+    assert str(found.quality) == str(expected.quality)  # NaN is not NaN, but says the same
     assert found.smoothing == expected.smoothing
     assert found.change_points == expected.change_points
     assert (found.smoothed is None) == (method is None)

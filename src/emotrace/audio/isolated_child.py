@@ -161,7 +161,8 @@ def main() -> None:
     alone = _leave_network()
     for _ in Decoder((np.zeros(8000, np.int16), 8000)):  # loads all that is loaded on first use
         import av.audio.plane
-        import av.codec.context  # noqa: F401
+        import av.codec.context
+        import av.subtitles.stream  # noqa: F401
     _limit_memory_and_files(memory)
     connection.send_bytes(json.dumps({"without_network": alone}).encode())
     serve(connection, _limit_seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -70,10 +71,11 @@ def extra_columns(kinds: Iterable[str]) -> dict[str, str]:
     >>> extra_columns(["speaker", "Emotion", "given_emotion"])
     {'speaker': 'speaker', 'Emotion': 'given_Emotion', 'given_emotion': 'given_emotion_2'}
     """
-    ours, names = {*COLUMNS, "embedding"}, Names()
-    for column in ours:
-        names.take(column)
-    return {name: names.take(f"given_{name}" if name.casefold() in ours else name) for name in kinds}
+    ours = {*COLUMNS, "embedding"}
+    with closing(Names()) as names:
+        for column in ours:
+            names.take(column)
+        return {name: names.take(f"given_{name}" if name.casefold() in ours else name) for name in kinds}
 
 
 def extra_cells(

@@ -70,8 +70,12 @@ class Tables:
                 path.unlink(missing_ok=True)
         with self._explained():
             self._base = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-            self._base.executescript(_SETTINGS + script)
-            self._base.execute("BEGIN")  # never ended: nothing has to outlive the run
+            try:
+                self._base.executescript(_SETTINGS + script)
+                self._base.execute("BEGIN")  # never ended: nothing has to outlive the run
+            except BaseException:
+                self._base.close()
+                raise
 
     def close(self) -> None:
         """Remove the file."""

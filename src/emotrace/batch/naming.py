@@ -26,6 +26,7 @@ class Names(Tables):
     >>> names = Names()
     >>> names.take("a"), names.take("A"), names.take("a"), names.has("a_3"), names.has("A_3")
     ('a', 'A_2', 'a_3', True, False)
+    >>> names.close()
     """
 
     def __init__(self, path: Path | None = None) -> None:

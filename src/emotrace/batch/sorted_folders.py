@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,7 @@ class SortedFolders:
             OutputError: one cannot be moved.
         """
         moved = 0
-        names = Names()
-        with output_errors(self._out / STALE):
+        with closing(Names()) as names, output_errors(self._out / STALE):
             for there in (self._out / STALE).glob(f"{PATTERN}*"):
                 names.take(there.name)
             for place in PLACES:

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import update_wrapper
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 _R = TypeVar("_R")
 _NONE = inspect.Parameter.empty
@@ -23,7 +23,7 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
         command: whose parameters may be dataclasses, which may hold others. A record as default gives its
             values as defaults of the options.
     """
-    hints = get_type_hints(command, include_extras=True)
+    hints = _hints(command)
     own = inspect.signature(command).parameters
     options = [option for name, each in own.items() for option in _options(name, hints[name], each.default)]
 
@@ -44,7 +44,7 @@ def filled(record: type[_R], values: Mapping[str, Any]) -> _R:
         record: a dataclass.
         values: by the names of its fields, and of the fields of those in it.
     """
-    hints = get_type_hints(record, include_extras=True)
+    hints = _hints(record)
     return record(**{name: _value(name, hint, values) for name, hint in hints.items()})
 
 
@@ -62,6 +62,14 @@ def given(record: Any) -> dict[str, Any]:
     return {name: value for name, value in flat(record).items() if value is not None}
 
 
+def _hints(annotated: Any) -> dict[str, Any]:
+    """Of a function's parameters or a record's fields.
+
+    Not get_type_hints: in Python 3.10 it wraps what has None as default, and typer finds no option in that.
+    """
+    return inspect.get_annotations(annotated, eval_str=True)
+
+
 def _value(name: str, hint: Any, values: Mapping[str, Any]) -> Any:
     return filled(hint, values) if isinstance(hint, type) and is_dataclass(hint) else values[name]
 
@@ -70,7 +78,7 @@ def _options(name: str, hint: Any, default: Any) -> Iterator[inspect.Parameter]:
     if not is_dataclass(hint):
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
         return
-    hints = get_type_hints(hint, include_extras=True)
+    hints = _hints(hint)
     for field in fields(hint):
         inner = _usual(field) if default is _NONE else getattr(default, field.name)
         yield from _options(field.name, hints[field.name], inner)

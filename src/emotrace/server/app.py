@@ -57,7 +57,11 @@ def create_app(settings: Settings | None = None, load: Callable[[str], Recognize
     settings = settings or Settings()
     service = Service(settings, load)
     door = jobs.JobDoor(service)
-    authentication = Authentication(settings, lambda: service.open().keys)
+    try:
+        authentication = Authentication(settings, lambda: service.open().keys)
+    except BaseException:
+        service.close()
+        raise
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

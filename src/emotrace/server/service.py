@@ -97,6 +97,12 @@ class Service:
             self.store = Store(None if url is None else url.get_secret_value(), self.settings.data_folder)
         return self.store
 
+    def close(self) -> None:
+        """Close the database, if it is open."""
+        store, self.store = self.store, None
+        if store is not None:
+            store.close()
+
     def keep(self, result: Recognition, caller: Caller, **what: Unpack[What]) -> Receipt:
         """Keep a recognition for its caller, as the settings say; see :mod:`emotrace.server.keeping`."""
         return Keeping(self.settings, self.open()).keep(result, caller, **what)
@@ -116,8 +122,7 @@ class Service:
             await asyncio.to_thread(self.queue.close)
             if self.decoders is not None:
                 await asyncio.to_thread(self.decoders.close)
-            self.store = None
-            store.close()
+            self.close()
 
     def resolve(self, asked: str) -> str:
         """The name of an installed model; ``"auto"`` is the server's own, as it was at the start.
