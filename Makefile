@@ -3,9 +3,11 @@ PYTHON ?= python3
 DATA ?= ../shared/data
 RUNS ?= runs
 JOBS ?= 2
-BIN := .venv/bin
+VENV ?= .venv
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13
+BIN := $(VENV)/bin
 
-.PHONY: demo test test-all peer check format bench train-compact evaluate-compact sample docs clean
+.PHONY: demo test test-all test-pythons peer check format bench train-compact evaluate-compact sample docs clean
 
 # One sentence instead of what pip says about an old Python, before an environment is made with it.
 OLD_PYTHON := $(shell $(PYTHON) -c 'import sys; sys.version_info < (3, 10) and sys.stdout.write(sys.version.split()[0])')
@@ -19,8 +21,8 @@ endif
 	.venv-demo/bin/pip install --quiet --disable-pip-version-check -e '.[plot]'
 	touch $@
 
-.venv/ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot,analysis,formats,cloud,ray,train,convert,client,server,dev]'
 	touch $@
 
@@ -29,12 +31,16 @@ demo: .venv-demo/ready
 	.venv-demo/bin/emotrace analyze "$$(.venv-demo/bin/emotrace sample)" --granularity frame --plot build/demo.png
 	@echo "The picture is build/demo.png"
 
-test: .venv/ready
+test: $(VENV)/ready
 	rm -f .coverage .coverage.*
 	EMOTRACE_TEST_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered
 
-test-all: .venv/ready
+test-all: $(VENV)/ready
 	EMOTRACE_TEST_DATA=$(abspath $(DATA)) $(BIN)/python -m pytest
+
+# `make test` with each of these versions, in environments of their own.
+test-pythons:
+	set -e; for python in $(PYTHONS); do $(MAKE) test PYTHON=$$python VENV=.venv-$$(basename $$python); done
 
 # FunASR, in an environment of its own, says what emotion2vec should give.
 .venv-peer/ready: pyproject.toml constraints.txt
@@ -45,7 +51,7 @@ test-all: .venv/ready
 peer: .venv-peer/ready
 	EMOTRACE_TEST_DATA=$(abspath $(DATA)) .venv-peer/bin/python -m pytest -W ignore tests/peer
 
-check: .venv/ready
+check: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -55,28 +61,28 @@ check: .venv/ready
 	$(BIN)/python scripts/audit.py
 	$(BIN)/python -m scripts.settings_reference --check
 
-format: .venv/ready
+format: $(VENV)/ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: .venv/ready
+docs: $(VENV)/ready
 	$(BIN)/python scripts/cli_reference.py
 	$(BIN)/python -m scripts.settings_reference
 
-bench: .venv/ready
+bench: $(VENV)/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/run.py
 
 # The recipe from the corpora to the packaged model; under two hours on two cores.
-train-compact: .venv/ready
+train-compact: $(VENV)/ready
 	$(BIN)/python -m emotrace.training train --data $(DATA) --runs $(RUNS) --out src/emotrace/models/builtin/compact
 
-evaluate-compact: .venv/ready
+evaluate-compact: $(VENV)/ready
 	$(BIN)/python -m emotrace.training evaluate --data $(DATA) --runs $(RUNS)
 
 # Makes the shipped sample again; needs espeak-ng.
-sample: .venv/ready
+sample: $(VENV)/ready
 	$(BIN)/python scripts/make_sample.py
 
 clean:
-	rm -rf .venv .venv-demo .venv-peer build dist .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv* build dist .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -41,7 +41,8 @@ def clip(samples: int, seed: int = 0) -> torch.Tensor:
 
 def test_it_says_what_funasr_says() -> None:
     with np.load(GOLDEN) as golden:
-        assert golden["weights_sum"] == sum(float(w.double().abs().sum()) for w in WEIGHTS.values()), (
+        total = sum(float(w.double().abs().sum()) for w in WEIGHTS.values())  # since Python 3.12 more exact
+        assert golden["weights_sum"] == pytest.approx(total, rel=1e-12), (
             "the random weights are others than those of the golden file; run scripts/make_parity_golden.py"
         )
         for i, samples in enumerate(golden["samples"]):
