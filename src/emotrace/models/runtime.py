@@ -6,10 +6,13 @@ import contextlib
 import io
 import threading
 from collections.abc import Mapping
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import Any
 
 from emotrace.errors import DeviceError, ModelError
 from emotrace.models.batching import ALONE, CUDA, EQUAL, BatchedEncoder, Limits
+from emotrace.models.external_data import locations
 from emotrace.models.integrity import IntegrityCheck
 from emotrace.models.package import ModelPackage
 from emotrace.models.selection import (
@@ -116,7 +119,9 @@ class OnnxEncoder(BatchedEncoder):
     def _load(self) -> Any:
         with IntegrityCheck(self._package, self._package.files_of(self._graph)) as checked:
             try:
-                session = self._make_session(checked.source(self._graph))
+                source = checked.source(self._graph)
+                self._check_weights(source)
+                session = self._make_session(source)
             except Exception as error:  # of ONNX Runtime's own kinds
                 raise self._broken("ONNX Runtime cannot load its graph", error) from error
         if PROVIDERS[self._device] not in session.get_providers():  # a line in its log is all that it says
@@ -150,6 +155,21 @@ class OnnxEncoder(BatchedEncoder):
         return onnxruntime.InferenceSession(
             graph, options, providers=[(PROVIDERS["cuda"], CUDA_OPTIONS), PROVIDERS["cpu"]]
         )
+
+    def _check_weights(self, graph: bytes | str) -> None:
+        """Refuse a graph whose weights lie in files that its card does not name.
+
+        Raises:
+            ValueError: it does, or is none.
+        """
+        if isinstance(graph, bytes):
+            found = locations(graph)
+        else:
+            with Path(graph).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+                found = locations(content)
+        others = sorted(found.difference(self.card.external.get(self._graph, ())))
+        if others:
+            raise ValueError(f"its weights lie in {others[0][:80]!r}, which its card does not name")
 
     def _check_shapes(self, session: Any) -> None:
         """Refuse a graph whose inputs or outputs are not those that the card promises."""

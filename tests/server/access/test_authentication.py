@@ -65,7 +65,7 @@ def test_a_key_says_whose_it_is_and_its_use_is_written_down(store: Store, clock:
     assert kept.last_used is not None
     assert kept.id == found.caller.key
     assert key not in str(kept)
-    assert key.rpartition("_")[2] not in (store.folder / "emotrace.db").read_bytes().decode("latin-1")
+    assert key.split("_", 2)[2] not in (store.folder / "emotrace.db").read_bytes().decode("latin-1")
 
 
 def test_wrong_keys_are_refused(store: Store, clock: Clock) -> None:
