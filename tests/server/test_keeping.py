@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,7 @@ def test_a_failure_to_tidy_is_logged_and_tried_again(
 ) -> None:
     turns: list[bool] = []
 
-    def failing(store: Store, policy: Policy, *, sweep: bool) -> Any:
+    def failing(store: Store, policy: Policy, *, sweep: bool, stop: Any) -> Any:
         turns.append(sweep)
         raise StoreError("the database is gone")
 
@@ -82,6 +84,23 @@ def test_a_failure_to_tidy_is_logged_and_tried_again(
     store.close()
     assert turns[:8] == [True, *[False] * 5, True, False]
     assert "which is tried again: the database is gone" in caplog.text
+
+
+def test_the_store_is_tidied_no_more_when_the_service_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def lasting(store: Store, policy: Policy, *, sweep: bool, stop: Callable[[], bool]) -> Any:
+        begun.set()
+        wait_for(stop, "it is to stop")
+        ended.set()
+        raise StoreError("nobody has to hear of this any more")
+
+    monkeypatch.setattr(keeping, "tidy", lasting)
+    with client_of(data_dir=tmp_path):
+        assert begun.wait(30)
+    assert ended.is_set()
 
 
 def test_the_outline_is_taken_while_the_upload_is_decoded() -> None:

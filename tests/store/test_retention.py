@@ -13,7 +13,7 @@ from sqlalchemy import update
 from emotrace.errors import InputError, OutputError
 from emotrace.outputs.archive_reading import Archive
 from emotrace.outputs.tidy import Choice
-from emotrace.store import Store
+from emotrace.store import Store, retention
 from emotrace.store.archives import archive, items_of, prune, restore
 from emotrace.store.retention import Policy, tidy
 from emotrace.store.schema import recognitions
@@ -53,6 +53,17 @@ def test_the_oldest_make_room(store: Store) -> None:
     assert done.removed == 2 and left(store) == set(names[2:])
     assert store.recognitions.total_bytes() <= each * 3 + 10
     assert tidy(store, Policy(max_bytes=0)).removed == 3
+
+
+def test_what_is_stopped_leaves_the_rest_for_another_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    names = [aged(store, days) for days in (5, 4, 3, 2, 1)]
+    answers = iter([False, True, True, True])
+    done = tidy(store, Policy(keep_days=0), stop=lambda: next(answers))
+    assert done.removed == 2 and left(store) == set(names[2:])
+    assert tidy(store, Policy(keep_days=0)).removed == 3
 
 
 def test_old_lines_of_the_log_go(store: Store) -> None:

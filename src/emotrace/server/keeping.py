@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -206,11 +207,22 @@ def policy_of(settings: Settings) -> Policy:
 
 
 async def tidying(settings: Settings, store: Store) -> None:
-    """Remove what is too old or too much, now and every ten minutes, and what crashes left, every hour."""
-    policy = policy_of(settings)
+    """Remove what is too old or too much, now and every ten minutes, and what crashes left, every hour.
+
+    Cancelled, it ends when its thread has, so that the store can be closed then.
+    """
+    policy, stopping = policy_of(settings), threading.Event()
     for turn in count():
+        sweep = turn % TURNS == 0
+        work = asyncio.ensure_future(
+            asyncio.to_thread(tidy, store, policy, sweep=sweep, stop=stopping.is_set)
+        )
         try:
-            done = await asyncio.to_thread(tidy, store, policy, sweep=turn % TURNS == 0)
+            done = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            stopping.set()
+            await asyncio.gather(work, return_exceptions=True)
+            raise
         except EmotraceError as error:
             log.error("the history cannot be tidied, which is tried again: %s", error)
         else:

@@ -87,12 +87,18 @@ class Folders:
         """
         remove_tree(self.place(id))
 
-    def sweep(self, known: Callable[[Collection[str]], Collection[str]], older: float = 3600.0) -> int:
+    def sweep(
+        self,
+        known: Callable[[Collection[str]], Collection[str]],
+        older: float = 3600.0,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> int:
         """Remove what crashes left: hidden folders, and those of no recognition.
 
         Args:
             known: which of some ids are recognitions.
             older: seconds; what is younger may be being written by another server.
+            stop: see :func:`~emotrace.store.retention.tidy`.
 
         Returns:
             How many folders went.
@@ -100,7 +106,7 @@ class Folders:
         gone = 0
         before = time.time() - older
         old = (folder for folder in self._all() if _changed(folder) < before)
-        while batch := list(islice(old, _BATCH)):
+        while not stop() and (batch := list(islice(old, _BATCH))):
             kept = set(known([folder.name for folder in batch if not _is_hidden(folder)]))
             for folder in batch:
                 if folder.name not in kept:

@@ -212,11 +212,12 @@ class Recognitions(Listing):
         place = self._folders.place(id)
         return place if place.is_dir() else None
 
-    def sweep(self, older: float = 3600.0) -> int:
+    def sweep(self, older: float = 3600.0, stop: Callable[[], bool] = lambda: False) -> int:
         """Finish deletions that were cut off, and remove files of no recognition.
 
         Args:
             older: seconds; younger files may be being written by another server.
+            stop: see :func:`~emotrace.store.retention.tidy`.
 
         Returns:
             How many folders went.
@@ -228,7 +229,7 @@ class Recognitions(Listing):
             left = connection.scalars(select(recognitions.c.id).where(recognitions.c.deleting)).all()
         for name in left:
             self._remove(name)
-        return len(left) + self._folders.sweep(self._known, older)
+        return len(left) + self._folders.sweep(self._known, older, stop)
 
     def _remove(self, id: str) -> None:  # noqa: A002
         self._folders.remove(id)

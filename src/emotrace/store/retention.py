@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,13 +57,16 @@ class Tidied:
     archives: tuple[Path, ...] = ()
 
 
-def tidy(store: Store, policy: Policy, *, sweep: bool = True) -> Tidied:
+def tidy(
+    store: Store, policy: Policy, *, sweep: bool = True, stop: Callable[[], bool] = lambda: False
+) -> Tidied:
     """Remove what a policy does not keep; of several servers one at a time does it.
 
     Args:
         store: to be tidied.
         policy: says what goes.
         sweep: look for what crashes left, too, which takes a while where there is much.
+        stop: asked again and again whether the rest is to be left for another time.
 
     Raises:
         OutputError: an archive cannot be written, or files not be removed; what is not archived stays.
@@ -72,12 +76,12 @@ def tidy(store: Store, policy: Policy, *, sweep: bool = True) -> Tidied:
         if not alone:
             return Tidied()
         done = Tidied()
-        for batch in due(store, policy):
+        for batch in takewhile(lambda _: not stop(), due(store, policy)):
             done = remove(store, batch, policy.archive, done)
         if policy.audit_days is not None:
             store.audit.forget(now() - timedelta(days=policy.audit_days))
         if sweep:
-            store.recognitions.sweep()
+            store.recognitions.sweep(stop=stop)
         return done
 
 
