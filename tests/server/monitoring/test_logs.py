@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,22 @@ def test_a_line_for_people_stays_one_line_whatever_a_client_sent() -> None:
         line = TextLines().format(record("\x1b[31mred\nfake line", key="local"))
     assert line.endswith(r"INFO emotrace.server: \x1b[31mred\nfake line key=local request=abc")
     assert "\n" not in line
+
+
+def test_what_another_library_adds_to_every_record_is_no_field() -> None:
+    before = logging.getLogRecordFactory()
+
+    def stamped(*given: Any, **named: Any) -> logging.LogRecord:
+        made = before(*given, **named)
+        made.stamp = 1
+        return made
+
+    logging.setLogRecordFactory(stamped)
+    try:
+        line = TextLines().format(record(key="local"))
+    finally:
+        logging.setLogRecordFactory(before)
+    assert line.endswith("INFO emotrace.server: hello key=local")
 
 
 def test_notes_are_of_one_request_only() -> None:

@@ -21,8 +21,8 @@ HEADER = "x-request-id"
 log = logging.getLogger("emotrace.server")
 
 _SANE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What every record of :mod:`logging` has; the others are fields that were given as ``extra``."""
+_ADDED = frozenset({"message", "asctime", "taskName", "fields"})
+"""What a record has besides when it is written."""
 
 
 @dataclass
@@ -114,4 +114,6 @@ class TextLines(logging.Formatter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    return {key: value for key, value in vars(record).items() if key not in _OWN and key != "fields"}
+    """Those that were given as ``extra``: what not every record has, to which other libraries may add."""
+    own = _ADDED.union(vars(logging.makeLogRecord({})))
+    return {key: value for key, value in vars(record).items() if key not in own}
