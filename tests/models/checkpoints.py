@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,11 @@ def random_weights(config: Emotion2vecConfig, seed: int = 0, *, head: bool = Tru
             value = (2 * rng.random(shape, np.float32) - 1) / np.sqrt(fan_in)
         weights[name] = torch.from_numpy(value.astype(np.float32) * (3 if name == "proj.weight" else 1))
     return weights
+
+
+def weights_sum(weights: dict[str, torch.Tensor]) -> float:
+    """By which other weights are told; added one by one, because sum() is more exact since Python 3.12."""
+    return reduce(add, (float(weight.double().abs().sum()) for weight in weights.values()), 0.0)
 
 
 def config_yaml(config: Emotion2vecConfig, *, head: bool = True, **changes: Any) -> str:

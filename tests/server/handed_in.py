@@ -26,10 +26,15 @@ def finished(client: TestClient, answer: Any) -> Any:
     return client.get(place).json()
 
 
+def uploads(client: TestClient) -> list[str]:
+    """The folders of jobs whose uploads are there."""
+    folder = service_of(client).settings.data_folder / "jobs"
+    return sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+
+
 def wait_for_no_uploads(client: TestClient) -> None:
     """A job is told to be finished before its last upload is removed, so that none is lost by a crash."""
-    folder = client.app.state.service.settings.data_folder / "jobs"  # type: ignore[attr-defined]
-    wait_for(lambda: not (folder.is_dir() and list(folder.iterdir())), "all uploads are gone")
+    wait_for(lambda: not uploads(client), "all uploads are gone")
 
 
 def service_of(client: TestClient) -> Any:

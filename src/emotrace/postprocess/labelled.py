@@ -193,7 +193,8 @@ def _rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
         for row in reader:
             yield reader.line_num, {key: value for key, value in row.items() if key is not None}
     except csv.Error as error:
-        raise InputError(f"{name}, line {reader.line_num}: {error}; expected CSV") from error
+        line = reader.line_num + ("NUL" in str(error))  # Python 3.10 refuses that before it counts the line
+        raise InputError(f"{name}, line {line}: {error}; expected CSV") from error
 
 
 def _json_lines(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:

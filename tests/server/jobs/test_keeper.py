@@ -18,7 +18,16 @@ from emotrace.server.jobs.engine import Engine
 from emotrace.store import Store
 from emotrace.store.schema import job_items, jobs
 from emotrace.store.types import now
-from tests.server.handed_in import HAPPY, SAD, finished, kept, service_of, submit, wait_for_no_uploads
+from tests.server.handed_in import (
+    HAPPY,
+    SAD,
+    finished,
+    kept,
+    service_of,
+    submit,
+    uploads,
+    wait_for_no_uploads,
+)
 from tests.server.served import Gated, client_of, speech, wait_for
 
 
@@ -38,8 +47,9 @@ def test_a_service_that_stops_leaves_what_runs_for_its_next_start(tmp_path: Path
         job = finished(client, submit(client, HAPPY))
         found = client.get(f"/v1/recognitions/{job['items'][0]['id']}/audio")
         assert found.content == HAPPY[1]
-        assert submit(client, long, long).json()["code"] == "limit"
         wait_for_no_uploads(client)
+        assert submit(client, long, long).json()["code"] == "limit"
+        assert uploads(client) == []
 
 
 def test_a_recording_that_takes_too_long_is_given_up(tmp_path: Path) -> None:

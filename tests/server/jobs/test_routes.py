@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from starlette.datastructures import UploadFile
 
 from emotrace.server.access.callers import Caller
-from tests.server.handed_in import BROKEN, HAPPY, SAD, finished, submit, wait_for_no_uploads
+from tests.server.handed_in import BROKEN, HAPPY, SAD, finished, submit, uploads, wait_for_no_uploads
 from tests.server.served import client_of, tone
 
 
@@ -109,6 +109,7 @@ def test_a_key_that_is_none(client: TestClient, key: str) -> None:
 
 
 def test_what_cannot_work_is_refused_and_leaves_nothing(client: TestClient) -> None:
+    wait_for_no_uploads(client)
     for options, code in (
         ({"hop": "soon"}, "option"),
         ({"model": "no-such"}, "model-not-found"),
@@ -121,7 +122,7 @@ def test_what_cannot_work_is_refused_and_leaves_nothing(client: TestClient) -> N
     assert submit(client, *[HAPPY] * 21).json()["code"] == "multipart"
     assert client.post("/v1/jobs", data={"hop": "1"}).json()["code"] in ("content-type", "multipart")
     assert client.post("/v1/jobs", files={"other": HAPPY}).json()["code"] == "multipart"
-    wait_for_no_uploads(client)
+    assert uploads(client) == []
 
 
 def test_a_foreign_job_is_not_found_as_an_unknown_one_is(
@@ -162,28 +163,32 @@ def test_jobs_are_listed_page_by_page(client: TestClient, monkeypatch: pytest.Mo
 
 
 def test_a_deleted_job_leaves_nothing(client: TestClient) -> None:
+    wait_for_no_uploads(client)
     job = finished(client, submit(client, HAPPY, SAD))
     assert client.delete(f"/v1/jobs/{job['id']}").status_code == 204
     assert client.get(f"/v1/jobs/{job['id']}").status_code == 404
     for item in job["items"]:
         assert client.get(f"/v1/recognitions/{item['id']}").status_code == 404
-    wait_for_no_uploads(client)
+    assert uploads(client) == []
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_for_no_uploads(client)
+
     async def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(UploadFile, "write", full)
     answer = submit(client, HAPPY)
     assert (answer.status_code, answer.json()["code"]) == (507, "disk-full")
-    wait_for_no_uploads(client)
+    assert uploads(client) == []
 
 
 def test_a_broken_form_leaves_nothing(client: TestClient) -> None:
+    wait_for_no_uploads(client)
     kind = {"Content-Type": "multipart/form-data; boundary=edge"}
     head = b'--edge\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n\r\n'
     for body in (head + tone(), head + tone() + b"\r\n--edge\r\nbroken\r\n\r\n", b"", b"--edge--\r\n"):
         answer = client.post("/v1/jobs", content=body, headers=kind)
         assert (answer.status_code, answer.json()["code"]) == (400, "multipart"), body[-20:]
-    wait_for_no_uploads(client)
+    assert uploads(client) == []
